@@ -4274,7 +4274,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
     if (WSI_TRACED(e))
-        WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
+        WSI_TRACE(e, WS_TRACE_IN, 0, payload - frame->header_size, window->end - window->pos);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
     if (frame->opcode == WSI_CLOSE)
@@ -4290,7 +4290,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 /* Begins a data frame whose header is complete. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
     if (WSI_TRACED(e))
-        WSI_TRACE(e, WS_TRACE_IN, 0, frame, 0);
+        WSI_TRACE(e, WS_TRACE_IN, 0, window->base + window->pos, window->end - window->pos);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
@@ -10597,8 +10597,17 @@ WSI_RARE void wsi_loop_trace(ws_loop *loop, ws_trace_kind kind, int status, cons
         loop->tracer.report(&loop->tracer, NULL, kind, status, data, size);
 }
 #define WSI_LOOP_TRACE wsi_loop_trace
+
+/* Traces what the engines of a new server or client do, if there is a trace. */
+static void wsi_loop_trace_env(ws_loop *loop, wsi_env *env) {
+    if (!loop->tracer.report)
+        return;
+    env->tracer = &loop->tracer;
+    env->output = loop->tracer.output;
+}
 #else
 #define WSI_LOOP_TRACE(loop, kind, status, data, size) ((void)(loop), (void)(status), (void)(data), (void)(size))
+static void wsi_loop_trace_env(const ws_loop *loop, const wsi_env *env) { (void)loop, (void)env; }
 #endif
 
 #ifndef WS_NO_TEST
@@ -10794,7 +10803,8 @@ static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
     ws_timer_function *function = user_timer->function;
     void *user = user_timer->user;
     uint64_t next = timer->at + user_timer->period;
-    WSI_LOOP_TRACE(loop, WS_TRACE_LATE, 0, NULL, (size_t)(loop->now - timer->at));
+    if (loop->now - timer->at >= 20)
+        WSI_LOOP_TRACE(loop, WS_TRACE_LATE, 0, NULL, (size_t)(loop->now - timer->at));
     if (!user_timer->period)
         wsi_user_timer_free(loop, user_timer);
     else
@@ -11417,7 +11427,8 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     bool ending;              /* no new connections */
     bool freed;               /* to be freed with its last connection */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* server: a request; client: its response */
-    void (*leave)(ws_conn *conn);                /* the connection ends: leaves all rooms, drops pending requests */
+    bool (*leave)(ws_conn *conn); /* the connection ends: leaves all rooms, drops pending requests. false: a client was
+                                     waiting for its next attempt */
     void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
     void (*fire)(struct wsi_endpoint *endpoint);
@@ -12391,7 +12402,7 @@ WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi
         || ((wsi_conn_broadcast_full(conn) || behind) && !wsi_conn_apply_policy(conn, delivery)))
         return;
     if (later ? wsi_conn_deliver_later(conn, delivery) : wsi_conn_deliver_now(conn, delivery))
-        WSI_TRACE(&conn->engine, WS_TRACE_OUT, -1, delivery->block->data + delivery->from,
+        WSI_TRACE(&conn->engine, WS_TRACE_OUT, 0, delivery->block->data + delivery->from,
                   delivery->to - delivery->from);
     else if (delivery->slow <= WS_SLOW_WAIT) /* no memory, but this policy must not lose messages */
         wsi_conn_break(conn, WS_ERROR_MEMORY);
@@ -12540,7 +12551,7 @@ WSI_RARE bool wsi_hold_relieve(ws_loop *loop) {
     if (conn->engine.state != WSI_CLOSED)
         wsi_conn_overload(conn);
     if (body)
-        wsi_conn_endpoint(conn)->leave(conn); /* also drops the request's head */
+        (void)wsi_conn_endpoint(conn)->leave(conn); /* also drops the request's head */
     wsi_hold_free(conn);
     wsi_codec_end(&conn->engine);
     return true;
@@ -13048,8 +13059,8 @@ static void wsi_conn_free(ws_conn *conn) {
 /* Calls on_close, then lets the socket linger. */
 static void wsi_conn_report_close(ws_conn *conn) {
     wsi_dialer *dialer = wsi_conn_dialer(conn);
-    wsi_conn_endpoint(conn)->leave(conn);
-    WSI_TRACE(&conn->engine, WS_TRACE_CLOSED, 0, NULL, 0);
+    if (wsi_conn_endpoint(conn)->leave(conn))
+        WSI_TRACE(&conn->engine, WS_TRACE_CLOSED, 0, NULL, 0);
     if (conn->handler && conn->handler->on_close)
         conn->handler->on_close(conn, ws_closed(conn));
     conn->handler = NULL;
@@ -13183,18 +13194,6 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_end_all, wsi_conn_release,
                                              wsi_hold_relieve};
 
-#ifndef WS_NO_TRACE
-static void wsi_endpoint_trace(wsi_endpoint *endpoint) {
-    wsi_tracer *tracer = &endpoint->loop->tracer;
-    if (tracer->report) {
-        endpoint->env.tracer = tracer;
-        endpoint->env.output = tracer->output;
-    }
-}
-#else
-static void wsi_endpoint_trace(wsi_endpoint *endpoint) { (void)endpoint; }
-#endif
-
 /* Sets up what servers and clients share, and adds it to the loop. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
@@ -13203,7 +13202,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
     endpoint->env.limits = *limits;
     wsi_engine_limits(&endpoint->env.limits);
     endpoint->env.output = wsi_conn_emit;
-    wsi_endpoint_trace(endpoint);
+    wsi_loop_trace_env(loop, &endpoint->env);
     endpoint->env.codec = &loop->codec;
     endpoint->env.role = role;
     endpoint->timer.kind = WSI_TIMER_ENDPOINT;
@@ -13535,10 +13534,10 @@ struct wsi_kept;
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
     /* Sets server->forward if the config trusts a proxy or sets a limit of BOUNDS. The others are called only then. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    /* The next two return false if there is no memory, or a limit is reached. */
-    bool (*accept)(ws_conn *conn, ws_socket descriptor); /* attaches the descriptor, after its PROXY header */
-    bool (*request)(ws_request *request); /* stores the address from X-Forwarded-For in the connection */
-    int (*admits)(ws_request *request, bool secure, wsi_why *why); /* like wsi_server_admits, for a proxy's client */
+    /* Attaches the descriptor, after its PROXY header. false: no memory, or a limit is reached. */
+    bool (*accept)(ws_conn *conn, ws_socket descriptor);
+    /* Like wsi_server_admits, for a proxy's client. Stores its address in the connection. 503: as accept's false. */
+    int (*admits)(ws_request *request, bool secure, wsi_why *why);
     void (*meter)(const ws_server *server, struct wsi_route *route); /* puts rate limits before the route's callbacks */
     void (*release)(ws_server *server);
 } wsi_forward_calls;
@@ -14833,12 +14832,11 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     request->route = wsi_server_route(request, server->routes, head->upgrade);
     while (request->route && !head->upgrade && !wsi_server_takes(request->route, head))
         request->route = wsi_server_route(request, request->route->next, false);
-    if (!request->route && head->upgrade)
-        return 404;
-    if (!request->route && wsi_server_route(request, server->routes, false))
-        return 405;
     if (!request->route)
-        return wsi_server_route(request, server->routes, true) ? 426 : 404;
+        return head->upgrade                                        ? 404
+               : wsi_server_route(request, server->routes, false) ? 405
+               : wsi_server_route(request, server->routes, true)  ? 426
+                                                                  : 404;
     return WSI_ADD_ON(server->forward) ? server->endpoint.loop->forward_calls->admits(request, secure, why)
                                        : wsi_server_admits(request, secure, why);
 }
@@ -14882,10 +14880,6 @@ static void wsi_server_request(ws_conn *conn, const ws_event *event) {
             wsi_engine_forbid(&conn->engine, &loop->window, &why);
         else
             wsi_request_status(&request, status);
-        return;
-    }
-    if (WSI_ADD_ON(server->forward) && !loop->forward_calls->request(&request)) {
-        wsi_request_status(&request, 503);
         return;
     }
     request.user = request.route->handler.user;
@@ -14958,7 +14952,7 @@ static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
     wsi_conn_restart(conn);
 }
 
-static void wsi_server_leave(ws_conn *conn) {
+static bool wsi_server_leave(ws_conn *conn) {
     while (conn->rooms)
         wsi_room_leave(wsi_server_of(conn), conn->rooms);
     if (conn->extra)
@@ -14966,6 +14960,7 @@ static void wsi_server_leave(ws_conn *conn) {
     wsi_kept_abandon(conn);
     if (conn->handler)
         wsi_server_of(conn)->open_count--;
+    return true;
 }
 
 /* --- listening --- */
@@ -15047,6 +15042,7 @@ static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config
     (void)wsi_reason_set(name, WS_OK, "%s port %u:", config->host ? config->host : "127.0.0.1", (unsigned)config->port);
     return wsi_platform_listen(config, &listener->source.link.descriptor, why);
 }
+static bool wsi_listener_is_given(const ws_server_config *config) { return (void)config, false; }
 static void wsi_listener_remove(const wsi_listener *listener) { (void)listener; }
 #else
 static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
@@ -15062,31 +15058,27 @@ static bool wsi_listener_is_open(const ws_loop *loop, ws_socket descriptor) {
 
 static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config *config, wsi_reason *name,
                                   const char **why) {
-    ws_loop *loop = listener->server->endpoint.loop;
-    ws_socket *descriptor = &listener->source.link.descriptor;
+    ws_socket *descriptor = &listener->source.link.descriptor, given = config->descriptor;
     const char *path = config->unix_path, *host = config->host ? config->host : "127.0.0.1";
-    if (config->descriptor)
-        (void)wsi_reason_set(name, WS_OK, "descriptor %ld:", (long)config->descriptor);
+    if (given)
+        (void)wsi_reason_set(name, WS_OK, "descriptor %ld:", (long)given);
     else if (path)
         (void)wsi_reason_set(name, WS_OK, "%.110s:", path);
     else
         (void)wsi_reason_set(name, WS_OK, "%s port %u:", host, (unsigned)config->port);
     if (!wsi_server_keep_text(listener->server, &listener->unix_path, path))
         return WS_ERROR_MEMORY;
-    if (!config->descriptor)
-        return path ? wsi_platform_listen_unix(config, descriptor, &listener->file, why)
-                    : wsi_platform_listen(config, descriptor, why);
-    ws_error error = wsi_platform_adopt(config, descriptor, &listener->file, why);
-    if (!error && wsi_listener_is_open(loop, config->descriptor)) {
-        *why = "this loop listens on it already";
-        error = WS_ERROR_ARGUMENT;
-    }
-    if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ))
-        error = WS_ERROR_DESCRIPTORS;
-    if (error)
-        *descriptor = WSI_NO_SOCKET; /* the program still owns the socket and its file */
-    return error;
+    ws_error error = given  ? wsi_platform_adopt(config, descriptor, &listener->file, why)
+                     : path ? wsi_platform_listen_unix(config, descriptor, &listener->file, why)
+                            : wsi_platform_listen(config, descriptor, why);
+    if (error || !given || !wsi_listener_is_open(listener->server->endpoint.loop, given))
+        return error;
+    *why = "this loop listens on it already";
+    return WS_ERROR_ARGUMENT;
 }
+
+/* Whether the program has opened the socket: it still owns it, and its file, until ws_listen succeeds. */
+static bool wsi_listener_is_given(const ws_server_config *config) { return config->descriptor != 0; }
 
 static void wsi_listener_remove(const wsi_listener *listener) {
     if (listener->unix_path)
@@ -15228,33 +15220,26 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens the listening socket. On an error it is closed, unless the program owns it: config->descriptor. */
-static ws_error wsi_listener_open(wsi_listener *listener, const ws_server_config *config) {
-    ws_loop *loop = listener->server->endpoint.loop;
+/* Opens a listening socket and adds it. */
+static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
+    ws_loop *loop = server->endpoint.loop;
+    wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
+    bool opens = wsi_server_has_port(config);
     const char *why = NULL;
     wsi_reason name;
-    listener->plain = wsi_server_is_plain(config);
-    if (!wsi_server_has_port(config))
-        return WS_OK;
-    ws_error error = wsi_listener_bind(listener, config, &name, &why);
-    if (!error && !wsi_poll_set(&loop->poll, &listener->source, WS_READ)) {
-        error = WS_ERROR_DESCRIPTORS;
-        wsi_listener_close(listener);
-    }
-    return error ? wsi_reason_set(&loop->why, error, "%s %s", wsi_reason_text(&name), why ? why : ws_error_text(error))
-                 : WS_OK;
-}
-
-static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
-    wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
     if (!listener)
         return WS_ERROR_MEMORY;
     listener->server = server;
     listener->source.link.descriptor = WSI_NO_SOCKET;
     listener->source.link.kind = WSI_KIND_LISTENER;
-    ws_error error = wsi_listener_open(listener, config);
+    listener->plain = wsi_server_is_plain(config);
+    ws_error error = opens ? wsi_listener_bind(listener, config, &name, &why) : WS_OK;
+    if (!error && opens && !wsi_poll_set(&loop->poll, &listener->source, WS_READ))
+        error = WS_ERROR_DESCRIPTORS;
+    if (error && !wsi_listener_is_given(config))
+        wsi_listener_close(listener);
     if (error)
-        return error;
+        return wsi_reason_set(&loop->why, error, "%s %s", wsi_reason_text(&name), why ? why : ws_error_text(error));
     *server->last_listener = listener;
     server->last_listener = &listener->next;
     return WS_OK;
@@ -15816,25 +15801,6 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     return last;
 }
 
-/* Like wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
-static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
-    const char *proxies = request->server->forward->proxies;
-    const wsi_request *head = request->head;
-    wsi_request original = *head;
-    wsi_forward_peer peer;
-    if (!proxies || !wsi_forward_nearest(request->conn, &peer) || !wsi_forward_trusts(proxies, &peer))
-        return wsi_server_admits(request, secure, why);
-    wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
-    wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
-    if (name.data)
-        original.host = name;
-    request->head = &original;
-    secure = secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
-    int status = wsi_server_admits(request, secure, why);
-    request->head = head;
-    return status;
-}
-
 /* Stores the client's address, as trusted proxies report it. false: no memory. */
 static bool wsi_forward_keep_client(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
@@ -15875,16 +15841,32 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
                                               : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
 }
 
-static bool wsi_forward_request(ws_request *request) {
-    const ws_server *server = request->server;
+/* Stores the client's address, and counts a WebSocket of it. false: no memory, or a limit is reached. */
+static bool wsi_forward_counts(ws_request *request) {
     uint8_t address[16];
-    if (!server->forward->proxies)
-        return true;
     if (!wsi_forward_keep_client(request))
         return false;
-    return !server->bounds || !request->head->upgrade || wsi_bounds_slot(request->conn)->address
+    return !request->server->bounds || !request->head->upgrade || wsi_bounds_slot(request->conn)->address
            || !wsi_forward_address(wsi_text_z(wsi_conn_forwarded(request->conn)), address)
            || wsi_bounds_enter(request->conn, address);
+}
+
+/* Like wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
+static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
+    const char *proxies = request->server->forward->proxies;
+    const wsi_request *head = request->head;
+    wsi_request original = *head;
+    wsi_forward_peer peer;
+    if (proxies && wsi_forward_nearest(request->conn, &peer) && wsi_forward_trusts(proxies, &peer)) {
+        wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
+        wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
+        original.host = name.data ? name : head->host;
+        secure = secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
+    }
+    request->head = &original;
+    int status = wsi_server_admits(request, secure, why);
+    request->head = head;
+    return status ? status : proxies && !wsi_forward_counts(request) ? 503 : 0;
 }
 
 static ws_error wsi_forward_start(ws_server *server, const ws_server_config *config) {
@@ -15907,8 +15889,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 }
 
 static const wsi_forward_calls wsi_forward_functions = {
-    wsi_forward_start,  wsi_forward_accept, wsi_forward_request,
-    wsi_forward_admits, wsi_bounds_meter,   wsi_bounds_release};
+    wsi_forward_start, wsi_forward_accept, wsi_forward_admits, wsi_bounds_meter, wsi_bounds_release};
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP
@@ -18484,13 +18465,13 @@ static void wsi_client_explain(wsi_client *client) {
                          what.text);
 }
 
-static void wsi_client_leave(ws_conn *conn) {
+static bool wsi_client_leave(ws_conn *conn) {
     wsi_client *client = wsi_client_of(conn);
     wsi_timer_clear(client->endpoint.loop, &client->endpoint.timer);
     wsi_dial_unqueue_lookup(client);
     wsi_dial_end_race(client);
     if (conn->handler)
-        return;
+        return true;
     if (client->refused) { /* the body is complete, or its rest will not come */
         client->refused = false;
         wsi_client_cut_body(client);
@@ -18500,13 +18481,14 @@ static void wsi_client_leave(ws_conn *conn) {
     }
     conn->broken = true; /* there was no WebSocket: send no close frame and no close_notify */
     if ((client->redirected && !client->endpoint.ending) || client->phase == WSI_PHASE_WAITING)
-        return;
+        return client->phase != WSI_PHASE_WAITING;
     wsi_client_explain(client);
     WSI_TRACE(&conn->engine, WS_TRACE_REFUSED, client->endpoint.env.status, NULL, 0);
     if (wsi_conn_reconnects(conn))
         conn->engine.state = WSI_HEAD; /* ws_state: WS_CONNECTING */
     if (client->handler.on_error)
         client->handler.on_error(conn);
+    return true;
 }
 
 /* The system's random bytes, fetched in batches. */
@@ -19298,10 +19280,8 @@ WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_
 /*
 >> TRACE ==================================================================================
    Turns reports of WSI_TRACE and WSI_LOOP_TRACE into events for ws_loop_config.trace, and events into lines. Calls
-   TEXT, HTTP, HANDSHAKE, MESSAGES, SOCKETS, QUEUE, SEND, LIFE, DIAL. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
+   TEXT, HTTP, HANDSHAKE, FRAME, MESSAGES, SOCKETS, QUEUE, SEND, LIFE. Prefix: wsi_trace_. Switch: WS_NO_TRACE.
 */
-
-enum { WSI_TRACE_LATE = 20 }; /* ms; timers that are later than this are reported */
 
 #ifndef WS_NO_SERVER
 /* Why a request is refused, if the answer's body is only the reason phrase. */
@@ -19326,169 +19306,123 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     }
 }
 
-/* For a request that is refused before it was parsed: reports what has arrived of its head. */
-static void wsi_trace_unread(ws_loop *loop, ws_conn *conn, int status) {
+/* Why an attempt of a client failed or a request is refused. Reports what has arrived of a head that was not parsed. */
+static const char *wsi_trace_refused(ws_conn *conn, int status, const char *body) {
     const wsi_buffer *held = &conn->engine.held;
-    const wsi_window *window = &loop->window;
+    const wsi_window *window = &wsi_conn_loop(conn)->window;
     bool current = status != 408 && status != 503; /* those two refuse a head that arrived earlier and is held */
     size_t size = current ? window->end - window->pos : held->size;
+    if (wsi_conn_is_client(conn))
+        return ws_last_error_text(conn);
     if (conn->engine.state == WSI_HEAD && size)
         WSI_TRACE(&conn->engine, WS_TRACE_HEAD, 0, current ? window->base + window->pos : held->data, size);
-}
-
-/* The answer's body is the reason, unless it is just the reason phrase. */
-static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
-                              size_t size) {
-    size_t most = event->size < size - 1 ? (size_t)event->size : size - 1;
-    wsi_trace_unread(loop, conn, event->status);
-    if (body == wsi_http_reason(event->status)) {
-        event->text = wsi_trace_why(&conn->engine.env->request, event->status);
-        return;
-    }
-    if (most)
-        memcpy(text, body, most);
-    event->text = text;
+    if (body == wsi_http_reason(status))
+        return wsi_trace_why(&conn->engine.env->request, status);
+    return body ? body : "";
 }
 #else
-static void wsi_trace_refused(ws_loop *loop, ws_conn *conn, ws_trace_event *event, const char *body, char *text,
-                              size_t size) {
-    (void)loop, (void)conn, (void)event, (void)body, (void)text, (void)size;
+static const char *wsi_trace_refused(ws_conn *conn, int status, const char *body) {
+    return (void)status, (void)body, ws_last_error_text(conn);
 }
 #endif
 
-/* Reports a connection that was accepted only to get 503. */
-static void wsi_trace_rejected(ws_trace_event *event, ws_socket descriptor, char *text, size_t size) {
+/* Why a connection was accepted only to get 503. */
+static void wsi_trace_rejected(ws_socket descriptor, char *text, size_t size) {
     char peer[64] = "a peer without an address";
     (void)wsi_platform_peer(descriptor, peer, sizeof peer);
     (void)snprintf(text, size, "%s: max_connections, address_connections or address_rate is reached, or no memory or "
                    "descriptor is left", peer);
-    event->text = text;
 }
 
-/* Reports a frame in the window, which is still masked. */
-static void wsi_trace_in(const wsi_window *window, wsi_engine *e, ws_trace_event *event, const wsi_frame *frame,
-                         uint8_t *data) {
-    const uint8_t *payload = window->base + window->pos + frame->header_size;
-    size_t here = window->end - window->pos - frame->header_size;
-    size_t most = frame->size < 125 ? (size_t)frame->size : 125;
-    event->opcode = frame->opcode;
-    event->final = frame->final;
-    event->compressed = frame->compressed;
-    event->size = frame->size;
-    event->data_size = here < most ? here : most;
-    wsi_engine_unmask(e, data, payload, event->data_size, frame->key);
-    event->data = data;
-}
-
-/* Reports a frame that is sent. first: the first byte of its header; -1: data begins with the header. */
-static void wsi_trace_out(ws_trace_event *event, int first, const uint8_t *data) {
-    size_t header = first >= 0 ? 0 : data[1] < 126 ? 2 : data[1] == 126 ? 4 : 10;
-    if (first < 0)
-        first = data[0];
-    event->status = 0;
-    event->opcode = first & 15;
-    event->final = (first & 128) != 0;
-    event->compressed = (first & WSI_COMPRESSED) != 0;
-    event->data = header ? data + header : data; /* data may be NULL if header is 0 */
-    event->size -= header;
-    event->data_size = (size_t)event->size;
-}
-
-static void wsi_trace_opened(ws_conn *conn, ws_trace_event *event) {
-    (void)wsi_conn_extra(conn); /* if there is no memory, the totals of WS_TRACE_CLOSED are zero */
-    conn->engine.traced = true;
-    event->text = ws_subprotocol(conn);
-    event->compressed = wsi_codec_used(&conn->engine);
-}
-
-static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
-    ws_close_info why = ws_closed(conn);
-    if (!conn->engine.traced) { /* it was never open */
-        event->text = wsi_conn_is_client(conn) ? ws_last_error_text(conn) : "";
-        return;
-    }
-    event->status = why.code;
-    event->text = why.reason[0] || why.clean || !conn->engine.error ? why.reason : ws_last_error_text(conn);
-    if (!conn->extra)
-        return;
-    event->by_peer = conn->extra->began == 1;
-    event->by_us = conn->extra->began == 2;
-    event->messages_in = conn->extra->messages[0];
-    event->messages_out = conn->extra->messages[1];
-    event->bytes_in = conn->extra->bytes[0];
-    event->bytes_out = conn->extra->bytes[1];
-}
-
-/* Counts a frame for the totals of WS_TRACE_CLOSED. */
-static void wsi_trace_count(wsi_extra *extra, const ws_trace_event *event) {
+/* Fills in a frame, and counts it for WS_TRACE_CLOSED. data: event->size bytes, which begin with the frame's header; if
+   event->status is set, a wsi_output. The payload of a received frame is unmasked into bytes. */
+static void wsi_trace_frame(const ws_conn *conn, ws_trace_event *event, const void *data, uint8_t bytes[125]) {
+    const wsi_output *output = event->status ? (const wsi_output *)data : NULL;
+    const uint8_t *header = output ? output->header : (const uint8_t *)data;
     bool out = event->kind == WS_TRACE_OUT;
-    extra->bytes[out] += event->size;
-    extra->messages[out] += event->final && event->opcode < WSI_CLOSE;
-    if (event->opcode == WSI_CLOSE && !extra->began)
+    wsi_extra *extra = conn->extra;
+    wsi_frame frame;
+    (void)wsi_frame_read(&frame, header, sizeof output->header, header[1] >> 7 != 0, true);
+    size_t here = output ? output->size : (size_t)event->size - frame.header_size, most = here < 125 ? here : 125;
+    event->status = 0;
+    event->opcode = frame.opcode;
+    event->final = frame.final;
+    event->compressed = frame.compressed;
+    event->size = frame.size;
+    event->data = output ? output->data : header + frame.header_size;
+    event->data_size = out ? here : frame.size < most ? (size_t)frame.size : most;
+    if (!out) {
+        wsi_engine_unmask(&conn->engine, bytes, event->data, event->data_size, frame.key);
+        event->data = bytes;
+    }
+    if (!extra)
+        return;
+    extra->bytes[out] += frame.size;
+    extra->messages[out] += frame.final && frame.opcode < WSI_CLOSE;
+    if (frame.opcode == WSI_CLOSE && !extra->began)
         extra->began = out ? 2 : 1;
 }
 
-#ifndef WS_NO_CLIENT
-/* Whether this is a client that waits for its next attempt; the end of the last one has been reported. */
-static bool wsi_trace_between_attempts(const ws_conn *conn) {
-    return wsi_conn_is_client(conn) && wsi_client_of(conn)->phase == WSI_PHASE_WAITING;
+static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
+    const wsi_extra *extra = conn->extra;
+    ws_close_info why = ws_closed(conn);
+    bool was_open = conn->engine.traced;
+    if (was_open ? !why.reason[0] && !why.clean && conn->engine.error : wsi_conn_is_client(conn))
+        event->text = ws_last_error_text(conn);
+    else if (was_open)
+        event->text = why.reason;
+    event->status = was_open ? why.code : 0;
+    if (!was_open || !extra)
+        return;
+    event->by_peer = extra->began == 1;
+    event->by_us = extra->began == 2;
+    event->messages_in = extra->messages[0];
+    event->messages_out = extra->messages[1];
+    event->bytes_in = extra->bytes[0];
+    event->bytes_out = extra->bytes[1];
 }
-#else
-static bool wsi_trace_between_attempts(const ws_conn *conn) { return (void)conn, false; }
-#endif
 
 /* data and size hold, for HEAD: the head; REFUSED: the answer's body or, without a connection, the descriptor;
-   TLS_FAILED: the text; IN: the frame's header; OUT: see wsi_trace_out; PAUSED, DROPPED, LATE: size. */
+   TLS_FAILED: the text; IN, OUT: see wsi_trace_frame; PAUSED, DROPPED, LATE: size. */
 WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                              size_t size) {
-    ws_loop *loop = (ws_loop *)(void *)((char *)tracer - offsetof(ws_loop, tracer));
+    const ws_loop *loop = (const ws_loop *)(const void *)((char *)tracer - offsetof(ws_loop, tracer));
     ws_conn *conn = (ws_conn *)(void *)e;
-    char text[420] = ""; /* the event may point to text and bytes */
+    char text[200] = ""; /* the event may point to text and bytes */
     uint8_t bytes[125];
     ws_trace_event event;
     memset(&event, 0, sizeof event);
     event.kind = kind;
     event.status = status;
-    event.text = "";
+    event.time = loop->now;
+    event.conn = conn;
+    event.id = ws_conn_id(conn);
+    event.text = text;
     event.size = size;
     switch (kind) {
-    case WS_TRACE_ACCEPTED:
-        (void)ws_peer(conn, text, sizeof text);
-        event.text = text;
-        break;
+    case WS_TRACE_ACCEPTED: (void)ws_peer(conn, text, sizeof text); break;
     case WS_TRACE_HEAD:
         event.data = (const uint8_t *)data;
         event.data_size = size;
         break;
     case WS_TRACE_REFUSED:
-        if (!conn)
-            wsi_trace_rejected(&event, *(const ws_socket *)data, text, sizeof text);
-        else if (wsi_conn_is_client(conn))
-            event.text = ws_last_error_text(conn);
+        if (conn)
+            event.text = wsi_trace_refused(conn, status, (const char *)data);
         else
-            wsi_trace_refused(loop, conn, &event, (const char *)data, text, sizeof text);
-        event.size = 0;
+            wsi_trace_rejected(*(const ws_socket *)data, text, sizeof text);
         break;
     case WS_TRACE_TLS_FAILED: event.text = (const char *)data; break;
-    case WS_TRACE_OPENED: wsi_trace_opened(conn, &event); break;
-    case WS_TRACE_IN: wsi_trace_in(&loop->window, e, &event, (const wsi_frame *)data, bytes); break;
-    case WS_TRACE_OUT: wsi_trace_out(&event, status, (const uint8_t *)data); break;
-    case WS_TRACE_CLOSED:
-        if (wsi_trace_between_attempts(conn))
-            return;
-        wsi_trace_closed(conn, &event);
+    case WS_TRACE_OPENED:
+        (void)wsi_conn_extra(conn); /* if there is no memory, the totals of WS_TRACE_CLOSED are zero */
+        e->traced = true;
+        event.text = ws_subprotocol(conn);
+        event.compressed = wsi_codec_used(e);
         break;
-    case WS_TRACE_LATE:
-        if (size < WSI_TRACE_LATE)
-            return;
-        break;
+    case WS_TRACE_IN:
+    case WS_TRACE_OUT: wsi_trace_frame(conn, &event, data, bytes); break;
+    case WS_TRACE_CLOSED: wsi_trace_closed(conn, &event); break;
     default: break;
     }
-    if ((kind == WS_TRACE_IN || kind == WS_TRACE_OUT) && conn->extra)
-        wsi_trace_count(conn->extra, &event);
-    event.time = loop->now;
-    event.conn = conn;
-    event.id = ws_conn_id(conn);
     tracer->function(&event, tracer->user);
 }
 
@@ -19496,66 +19430,60 @@ WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind 
 WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
     bool sent = wsi_conn_emit(e, output);
     if (sent && output->opcode != WSI_RAW)
-        WSI_TRACE(e, WS_TRACE_OUT, output->header[0], output->data, output->size);
+        WSI_TRACE(e, WS_TRACE_OUT, 1, output, 0);
     return sent;
 }
 
 /* --- events as lines --- */
 
-static const char *wsi_trace_digits(char digits[21], uint64_t number) {
-    digits[wsi_text_decimal(digits, number)] = 0;
-    return digits;
+/* Appends text, a number, and what follows it. */
+static char *wsi_trace_number(char *to, const char *text, uint64_t number, const char *more) {
+    to = wsi_text_append(to, wsi_text_z(text));
+    to += wsi_text_decimal(to, number);
+    return wsi_text_append(to, wsi_text_z(more));
 }
 
-/* Writes the part of a line between the event's name and its text. */
-static void wsi_trace_detail(const ws_trace_event *event, char *text, size_t size) {
-    static const char *const opcodes[] = {"continuation", "text", "binary", "close", "ping", "pong"};
+/* Writes the part of a line between the event's name and its text. unit: of event->size; NULL: it has none. */
+static void wsi_trace_detail(const ws_trace_event *event, const char *unit, char *to) {
+    static const char *const opcodes[] = {" continuation", " text", " binary", " close", " ping", " pong"};
+    bool frame = event->kind == WS_TRACE_IN || event->kind == WS_TRACE_OUT;
     unsigned opcode = event->opcode < 3 ? event->opcode : event->opcode < 8 ? 0u : event->opcode - 5u;
-    char room[4][21];
-    const char *bytes = wsi_trace_digits(room[0], event->size);
-    switch (event->kind) {
-    case WS_TRACE_HEAD: (void)snprintf(text, size, " %s bytes", bytes); break;
-    case WS_TRACE_REFUSED: (void)snprintf(text, size, " %d", event->status); break;
-    case WS_TRACE_OPENED: (void)snprintf(text, size, "%s", event->compressed ? " compressed" : ""); break;
-    case WS_TRACE_IN:
-    case WS_TRACE_OUT:
-        (void)snprintf(text, size, " %s %s bytes%s%s", opcodes[opcode < 6 ? opcode : 0], bytes,
-                       event->compressed ? " compressed" : "", event->final ? "" : " more follows");
-        break;
-    case WS_TRACE_PAUSED:
-        if (event->size)
-            (void)snprintf(text, size, " %s bytes unsent", bytes);
-        break;
-    case WS_TRACE_DROPPED: (void)snprintf(text, size, " %s bytes", bytes); break;
-    case WS_TRACE_CLOSED:
-        if (event->status)
-            (void)snprintf(text, size, " %d%s, in %s messages %s bytes, out %s messages %s bytes", event->status,
-                           event->by_us ? " by us" : event->by_peer ? " by the peer" : "",
-                           wsi_trace_digits(room[0], event->messages_in), wsi_trace_digits(room[1], event->bytes_in),
-                           wsi_trace_digits(room[2], event->messages_out), wsi_trace_digits(room[3], event->bytes_out));
-        break;
-    case WS_TRACE_LATE: (void)snprintf(text, size, " %s ms", bytes); break;
-    default: break;
+    if (frame)
+        to = wsi_text_append(to, wsi_text_z(opcodes[opcode < 6 ? opcode : 0]));
+    if (event->status && !unit)
+        to = wsi_trace_number(to, " ", (unsigned)event->status, "");
+    if (unit && (event->size || event->kind != WS_TRACE_PAUSED))
+        to = wsi_trace_number(to, " ", event->size, unit);
+    to = wsi_text_append(to, wsi_text_z(event->compressed ? " compressed" : ""));
+    to = wsi_text_append(to, wsi_text_z(frame && !event->final ? " more follows" : ""));
+    if (event->kind == WS_TRACE_CLOSED && event->status) {
+        to = wsi_text_append(to, wsi_text_z(event->by_us ? " by us" : event->by_peer ? " by the peer" : ""));
+        to = wsi_trace_number(to, ", in ", event->messages_in, " messages ");
+        to = wsi_trace_number(to, "", event->bytes_in, " bytes, out ");
+        to = wsi_trace_number(to, "", event->messages_out, " messages ");
+        to = wsi_trace_number(to, "", event->bytes_out, " bytes");
     }
+    *to = 0;
 }
 
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) {
-    static const char *const kinds[] = {"accepted", "head", "refused", "TLS failed", "opened", "in", "out",
-                                        "paused", "resumed", "dropped", "closed", "timer late"};
-    char detail[160] = "", seconds[21];
+    static const struct { const char *name, *unit; } kinds[] = {
+        {"accepted", NULL}, {"head", " bytes"}, {"refused", NULL}, {"TLS failed", NULL}, {"opened", NULL},
+        {"in", " bytes"}, {"out", " bytes"}, {"paused", " bytes unsent"}, {"resumed", NULL}, {"dropped", " bytes"},
+        {"closed", NULL}, {"timer late", " ms"}, {"?", NULL}};
+    char detail[200], seconds[24];
     if (!event || !text || !size)
         return;
     bool head = event->kind == WS_TRACE_HEAD;
-    const char *name = (unsigned)event->kind < sizeof kinds / sizeof *kinds ? kinds[event->kind] : "?";
+    size_t last = sizeof kinds / sizeof *kinds - 1, kind = (unsigned)event->kind < last ? (unsigned)event->kind : last;
+    bool failed = event->kind == WS_TRACE_REFUSED && event->status < 400; /* a client's attempt that nobody refused */
     const char *more = head ? (const char *)event->data : event->text;
     size_t left = head ? event->data_size : more ? strlen(more) : 0;
-    if (event->kind == WS_TRACE_REFUSED && event->status < 400)
-        name = "failed"; /* a client's attempt; the status of an answer that it cannot use, or 0 */
-    if (event->kind != WS_TRACE_REFUSED || event->status)
-        wsi_trace_detail(event, detail, sizeof detail);
-    (void)snprintf(text, size, "%s.%03u #%lu.%lu %s%s%s", wsi_trace_digits(seconds, event->time / 1000),
-                   (unsigned)(event->time % 1000), (unsigned long)(event->id & UINT32_MAX),
-                   (unsigned long)(event->id >> 32), name, detail, left ? ": " : "");
+    wsi_trace_detail(event, kinds[kind].unit, detail);
+    *wsi_trace_number(seconds, "", event->time / 1000, "") = 0;
+    (void)snprintf(text, size, "%s.%03u #%lu.%lu %s%s%s", seconds, (unsigned)(event->time % 1000),
+                   (unsigned long)(event->id & UINT32_MAX), (unsigned long)(event->id >> 32),
+                   failed ? "failed" : kinds[kind].name, detail, left ? ": " : "");
     size_t used = strlen(text);
     for (; left && used < size - 1 && *more != '\r' && *more != '\n'; left--, more++)
         text[used++] = *more >= ' ' && *more <= '~' ? *more : '?'; /* the peer may have chosen it */
@@ -19568,6 +19496,15 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user) {
     ws_trace_text(event, line, sizeof line);
     (void)fprintf(stderr, "%s\n", line);
 }
+
+static void wsi_trace_setup(ws_loop *loop, const ws_loop_config *config) {
+    if (!config || !config->trace)
+        return;
+    const wsi_tracer tracer = {wsi_trace_report, wsi_trace_output, config->trace, config->trace_user};
+    loop->tracer = tracer;
+}
+#else
+static void wsi_trace_setup(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
 #endif /* WS_NO_TRACE */
 
 /*
@@ -19593,19 +19530,6 @@ static void wsi_setup_web(ws_loop *loop) { loop->web_calls = &wsi_web_functions;
 static void wsi_setup_web(ws_loop *loop) { (void)loop; }
 #endif
 
-#ifndef WS_NO_TRACE
-static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) {
-    if (!config || !config->trace)
-        return;
-    loop->tracer.report = wsi_trace_report;
-    loop->tracer.output = wsi_trace_output;
-    loop->tracer.function = config->trace;
-    loop->tracer.user = config->trace_user;
-}
-#else
-static void wsi_setup_trace(ws_loop *loop, const ws_loop_config *config) { (void)loop, (void)config; }
-#endif
-
 WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
     if (!loop)
@@ -19613,7 +19537,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     wsi_setup_tls(loop);
     wsi_setup_forward(loop);
     wsi_setup_web(loop);
-    wsi_setup_trace(loop, config);
+    wsi_trace_setup(loop, config);
     return loop;
 }
 
