@@ -792,7 +792,7 @@ WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: 
 WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sentence that names the file or address */
 
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
-   ws_page has failed, or fails meanwhile, it returns that error at once. */
+   ws_page has failed, or fails meanwhile, it returns that error at once; inside a callback, WS_ERROR_STATE. */
 WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits up to wait_ms (WS_OFF: no limit), then serves what is ready. false: stopped, shut down or failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
@@ -1681,6 +1681,14 @@ static void wsi_table_remove(wsi_memory *memory, wsi_table *table, wsi_chain *ch
 
 static void wsi_table_free(wsi_memory *memory, const wsi_table *table) {
     wsi_memory_free(memory, table->buckets, table->bucket_count * sizeof *table->buckets);
+}
+
+/* Frees a table and its entries, which have this size. */
+static void wsi_table_clear(wsi_memory *memory, wsi_table *table, size_t size) {
+    for (size_t i = 0; i < table->bucket_count; i++)
+        while (table->buckets[i])
+            wsi_table_remove(memory, table, table->buckets[i], size);
+    wsi_table_free(memory, table);
 }
 
 /* Adds an entry of this size: a wsi_chain, then zeros. NULL: no memory. Doubles a full table if there is memory. */
@@ -10544,7 +10552,7 @@ struct ws_loop {
 #ifndef WS_NO_SERVER
     const struct wsi_forward_calls *forward_calls; /* NULL: WS_NO_FORWARD */
     const struct wsi_web_calls *web_calls; /* NULL: WS_NO_HTTP */
-    struct wsi_block *arena; /* the block that a round's broadcasts share */
+    struct wsi_block *arena; /* the block that small broadcasts share */
     struct wsi_droppable *droppable; /* the list of the member that a broadcast is being delivered to */
 #endif
 
@@ -10814,14 +10822,13 @@ static void wsi_user_timer_fire(ws_loop *loop, wsi_timer *timer) {
 
 static ws_id wsi_user_timer_new(ws_loop *loop, uint32_t delay, uint32_t period, ws_timer_function *function,
                                 void *user) {
-    wsi_user_timer *user_timer;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!function)
         return wsi_loop_no_function(loop, period ? "ws_every" : "ws_after");
     if (!loop || !wsi_timer_reserve(loop))
         return 0;
-    user_timer = (wsi_user_timer *)wsi_table_add(&loop->memory, &loop->user_timers, (uint32_t)(loop->newest_timer + 1),
-                                                 sizeof *user_timer);
+    wsi_user_timer *user_timer = (wsi_user_timer *)wsi_table_add(
+        &loop->memory, &loop->user_timers, (uint32_t)(loop->newest_timer + 1), sizeof *user_timer);
     if (!user_timer) {
         loop->timers.size -= sizeof *loop->heap;
         return 0;
@@ -10896,12 +10903,7 @@ WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watc
     return !what;
 }
 
-static void wsi_watch_free(ws_loop *loop) {
-    for (size_t i = 0; i < loop->watches.bucket_count; i++)
-        while (loop->watches.buckets[i])
-            (void)ws_watch(loop, wsi_watch_of(loop->watches.buckets[i])->source.link.descriptor, WS_NONE, NULL, NULL);
-    wsi_table_free(&loop->memory, &loop->watches);
-}
+static void wsi_watch_free(ws_loop *loop) { wsi_table_clear(&loop->memory, &loop->watches, sizeof(wsi_watch)); }
 #endif /* WS_NO_HOST */
 
 /* --- other threads, signal handlers --- */
@@ -11120,12 +11122,10 @@ WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms) {
 
 WS_API ws_error ws_run(ws_loop *loop) {
     WS_ASSERT(wsi_loop_is_ours(loop));
-    if (!loop || !wsi_loop_is_ours(loop))
+    if (!wsi_loop_own(loop))
         return loop ? WS_ERROR_STATE : WS_ERROR_MEMORY;
-    if (wsi_loop_own(loop)) {
-        while (wsi_loop_once(loop, WS_OFF)) {}
-        wsi_loop_leave(loop);
-    }
+    while (wsi_loop_once(loop, WS_OFF)) {}
+    wsi_loop_leave(loop);
     return loop->error;
 }
 
@@ -11217,10 +11217,7 @@ WS_API void ws_loop_free(ws_loop *loop) {
         loop->hooks.release(loop);
     }
     wsi_watch_free(loop);
-    for (size_t i = 0; i < loop->user_timers.bucket_count; i++)
-        while (loop->user_timers.buckets[i])
-            wsi_user_timer_free(loop, (wsi_user_timer *)(void *)loop->user_timers.buckets[i]);
-    wsi_table_free(&loop->memory, &loop->user_timers);
+    wsi_table_clear(&loop->memory, &loop->user_timers, sizeof(wsi_user_timer));
     wsi_buffer_free(&loop->memory, &loop->timers);
     wsi_codec_free(&loop->codec); /* before receive and gather, whose sizes decide which blocks become spares */
     wsi_buffer_free(&loop->memory, &loop->receive);
@@ -11492,7 +11489,7 @@ enum {
     WSI_SLAB_CONNS = 32,
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
     WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
-    WSI_ARENA = 64 << 10,    /* the block that a round's broadcasts share */
+    WSI_ARENA = 64 << 10,    /* the block that small broadcasts share */
     WSI_FREE_NODES = 1024,   /* nodes kept for reuse: so many, or one per connection if these are more */
 #endif
     WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that it does not keep a
@@ -11915,9 +11912,10 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 }
 #endif /* WS_NO_TRANSPORT */
 
-static ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size) {
-    return wsi_conn_has_transport(conn) ? wsi_conn_receive_through(conn, data, size)
-                                     : wsi_tcp_read(&conn->source.link, data, size);
+/* plain: there is no transport. */
+WSI_INLINE ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size, bool plain) {
+    return plain || !wsi_conn_has_transport(conn) ? wsi_tcp_read(&conn->source.link, data, size)
+                                                  : wsi_conn_receive_through(conn, data, size);
 }
 
 /*
@@ -12048,13 +12046,13 @@ static void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
 }
 #else
 /* After a fast path's write: the socket took only part of the data, or failed. */
-WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, const ws_span *spans, size_t count, ptrdiff_t sent) {
+WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, ws_span span, bool gathered, ptrdiff_t sent) {
     conn->blocked = true;
     if (sent > 0)
         WSI_COUNT(wsi_conn_loop(conn)->stats.bytes_out, (size_t)sent);
-    if (!count)
+    if (!gathered)
         (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_keep_unsent(conn, spans, count, sent);
+    (void)wsi_conn_keep_unsent(conn, &span, gathered, sent);
 }
 
 /* Fast path for a broadcast: one node, plain TCP. false: nothing was done. */
@@ -12068,7 +12066,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     bytes.size = node->to - node->from;
     ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent != (ptrdiff_t)bytes.size) {
-        wsi_conn_sent_partly(conn, NULL, 0, sent);
+        wsi_conn_sent_partly(conn, bytes, false, sent);
         return true;
     }
     WSI_COUNT(loop->stats.bytes_out, bytes.size);
@@ -12089,7 +12087,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     if (sent == (ptrdiff_t)size)
         WSI_COUNT(loop->stats.bytes_out, size);
     else
-        wsi_conn_sent_partly(conn, &loop->gathered, 1, sent);
+        wsi_conn_sent_partly(conn, loop->gathered, true, sent);
 }
 #endif /* WS_NO_FAST */
 
@@ -12097,28 +12095,21 @@ static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_has_transport(conn));
 }
 
-/* Gathers this connection's bytes from now on; sends those of the previous owner. */
-static void wsi_conn_own_gather(ws_conn *conn) {
+/* Adds size bytes, at most a buffer, to those gathered, and returns where to write them. Sends what another connection
+   has gathered, and what leaves no room for them. Replies written in the window move to the buffer. */
+static uint8_t *wsi_conn_gather_room(ws_conn *conn, size_t size) {
     ws_loop *loop = wsi_conn_loop(conn);
-    if (loop->gather_owner == conn)
-        return;
-    if (loop->gather_owner)
-        wsi_conn_flush(loop->gather_owner);
-    loop->gather_owner = conn;
-    loop->gathered.data = loop->gather.data;
-    loop->gathered.size = 0;
-}
-
-/* Returns where the owner may add size bytes; NULL: no room. Replies written in the window move to the buffer. */
-static uint8_t *wsi_conn_gather_room(ws_loop *loop, size_t size) {
     ws_span *gathered = &loop->gathered;
-    if (gathered->size > loop->gather.capacity || size > loop->gather.capacity - gathered->size)
-        return NULL;
-    if (gathered->data != loop->gather.data) {
+    if (loop->gather_owner && (loop->gather_owner != conn || gathered->size + size > loop->gather.capacity))
+        wsi_conn_flush(loop->gather_owner);
+    if (!loop->gather_owner)
+        gathered->size = 0;
+    else if (gathered->data != loop->gather.data)
         memcpy(loop->gather.data, gathered->data, gathered->size);
-        gathered->data = loop->gather.data;
-    }
-    return gathered->data + gathered->size;
+    loop->gather_owner = conn;
+    gathered->data = loop->gather.data;
+    gathered->size += size;
+    return gathered->data + gathered->size - size;
 }
 
 static wsi_extra *wsi_conn_extra(ws_conn *conn) {
@@ -12154,7 +12145,6 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_output *output) {
 
 static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
     ws_conn *conn = (ws_conn *)(void *)engine;
-    ws_loop *loop = wsi_conn_loop(conn);
     size_t size = output->header_size + output->size;
     if (conn->broken)
         return false;
@@ -12162,17 +12152,9 @@ static bool wsi_conn_emit(wsi_engine *engine, const wsi_output *output) {
         return wsi_engine_refuse(engine, WS_ERROR_ARGUMENT);
     if (conn->blocked && output->opcode == WSI_PONG)
         return wsi_conn_hold_pong(conn, output);
-    wsi_conn_own_gather(conn);
-    if (size >= WSI_LARGE && (!wsi_conn_has_transport(conn) || size > loop->gather.capacity))
+    if (size >= WSI_LARGE && (!wsi_conn_has_transport(conn) || size > wsi_conn_loop(conn)->gather.capacity))
         return wsi_conn_emit_large(conn, output);
-    uint8_t *to = wsi_conn_gather_room(loop, size);
-    if (!to) {
-        wsi_conn_flush(conn);
-        wsi_conn_own_gather(conn);
-        to = loop->gather.data;
-    }
-    wsi_frame_put(to, output);
-    loop->gathered.size += size;
+    wsi_frame_put(wsi_conn_gather_room(conn, size), output);
     return !conn->broken;
 }
 
@@ -12225,8 +12207,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next, due;
     if (conn->closed) { /* it has lingered long enough */
-        conn->broken = true;
-        wsi_conn_schedule_end(conn);
+        wsi_conn_break(conn, WS_OK);
         return;
     }
     if (wsi_conn_has_input(conn) && conn->engine.state != WSI_OPEN) { /* blocking calls have not read all input */
@@ -12250,8 +12231,8 @@ static void wsi_conn_tick(ws_conn *conn) {
         wsi_timer_set(loop, &conn->timer, next);
         return;
     }
-    conn->broken = conn->broken || was_open; /* a silent peer: nothing more will come */
-    conn->paused = conn->paused || was_open;
+    if (was_open) /* a silent peer: nothing more will come */
+        wsi_conn_break(conn, WS_OK);
     wsi_conn_schedule_end(conn);
 }
 
@@ -12360,19 +12341,16 @@ static bool wsi_conn_deliver_later(ws_conn *conn, const wsi_delivery *delivery) 
 
 static bool wsi_conn_deliver_now(ws_conn *conn, const wsi_delivery *delivery) {
     ws_loop *loop = wsi_conn_loop(conn);
-    size_t size = delivery->to - delivery->from;
-    uint8_t *to;
-    if (wsi_conn_gathered(conn)) {
-        to = wsi_conn_gather_room(loop, size);
-        if (to) {
-            memcpy(to, delivery->block->data + delivery->from, size);
-            loop->gathered.size += size;
-            return true;
-        }
-        wsi_conn_flush(conn);
+    const uint8_t *data = delivery->block->data + delivery->from;
+    size_t size = delivery->to - delivery->from, gathered = wsi_conn_gathered(conn);
+    if (gathered && gathered + size <= loop->gather.capacity) {
+        memcpy(wsi_conn_gather_room(conn, size), data, size);
+        return true;
     }
+    if (gathered)
+        wsi_conn_flush(conn);
     if (conn->blocked && size <= WSI_COPIED && delivery->slow < WS_SLOW_DROP_OLDEST)
-        return wsi_conn_store(conn, delivery->block->data + delivery->from, size); /* cheaper than a node */
+        return wsi_conn_store(conn, data, size); /* cheaper than a node */
     if (!wsi_conn_enqueue(conn, &conn->queue, delivery, conn->blocked))
         return false;
     wsi_conn_mark_due(loop, conn);
@@ -12427,21 +12405,8 @@ static void wsi_conn_release_later(ws_conn *conn) {
     wsi_conn_mark_due(wsi_conn_loop(conn), conn);
 }
 
-/* --- the end of a round --- */
-
-/* Releases the block that broadcasts share. If no queue refers to it, keeps it for the next round. */
-static void wsi_conn_free_arena(ws_loop *loop) {
-    if (loop->arena && loop->arena->references == 1 && !loop->freeing) {
-        loop->arena->size = 0;
-        return;
-    }
-    wsi_block_release(loop, loop->arena);
-    loop->arena = NULL;
-}
 #else
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
-
-static void wsi_conn_free_arena(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_SERVER */
 
 #ifdef WS_NO_KEEP
@@ -12457,8 +12422,8 @@ WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
 /*
 >> RECEIVE ================================================================================
    Receiving: reads bytes into the window, takes events out of it, keeps unfinished messages between reads; half-closed
-   and lingering sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, TCP, LOOP, QUEUE, TRANSPORT, SEND. Prefixes:
-   wsi_conn_, wsi_hold_ (held bytes: those of unfinished messages).
+   and lingering sockets. Calls MEMORY, HANDSHAKE, HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT, SEND. Prefixes: wsi_conn_,
+   wsi_hold_ (held bytes: those of unfinished messages).
 */
 
 /* --- receiving --- */
@@ -12696,7 +12661,6 @@ WSI_RARE void wsi_conn_got_none(ws_conn *conn, ptrdiff_t got) {
 WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
     wsi_buffer *held = &conn->engine.held, *into = &loop->receive;
     size_t kept = held->size;
-    ptrdiff_t got;
     if (kept > WSI_SMALL && kept > loop->receive.capacity / 16) {
         into = held;
         if (!wsi_conn_make_room(conn)) {
@@ -12704,10 +12668,7 @@ WSI_INLINE bool wsi_conn_fill(ws_loop *loop, ws_conn *conn, bool plain) {
             return false;
         }
     }
-    if (plain)
-        got = wsi_tcp_read(&conn->source.link, into->data + kept, into->capacity - kept - 1);
-    else
-        got = wsi_conn_receive(conn, into->data + kept, into->capacity - kept - 1);
+    ptrdiff_t got = wsi_conn_receive(conn, into->data + kept, into->capacity - kept - 1, plain);
     if (got <= 0) {
         wsi_conn_got_none(conn, got);
         return false;
@@ -12777,16 +12738,12 @@ WSI_RARE void wsi_conn_writable(ws_conn *conn) {
     conn->wants_drain = false;
     (void)wsi_conn_flush_pending(conn);
     if (!conn->blocked && extra && extra->pong_size && conn->engine.state == WSI_OPEN) {
-        ws_span pong = {extra->pong, extra->pong_size};
+        memcpy(wsi_conn_gather_room(conn, extra->pong_size), extra->pong, extra->pong_size);
         extra->pong_size = 0;
-        (void)wsi_conn_write(conn, &pong, 1);
     }
     if (waited && !conn->blocked && conn->engine.state == WSI_OPEN && conn->handler->on_drain)
         conn->handler->on_drain(conn);
-    if (!conn->is_due)
-        wsi_conn_proceed(conn);
-    wsi_conn_try_resume(conn);
-    wsi_conn_flush(conn);
+    wsi_conn_mark_due(wsi_conn_loop(conn), conn); /* sends more of an answer, and resumes reading */
     wsi_conn_interest(conn);
 }
 
@@ -12799,7 +12756,7 @@ WSI_RARE void wsi_conn_linger(ws_conn *conn, unsigned ready) {
         wsi_conn_schedule_linger(conn);
     if ((ready & WS_READ) && !conn->broken && !conn->eof) {
         do {
-            got = wsi_conn_receive(conn, into->data, into->capacity);
+            got = wsi_conn_receive(conn, into->data, into->capacity, false);
         } while (got > 0 && conn->source.link.pending);
         conn->eof = got == WS_ENDED;
         conn->broken = got == WS_FAILED;
@@ -12917,10 +12874,9 @@ static ws_error wsi_conn_attach(ws_conn *conn, ws_socket descriptor, const char 
 }
 
 WS_API ws_close_info ws_closed(const ws_conn *conn) {
-    ws_close_info none = {(uint16_t)(conn ? 0 : WS_CLOSE_BROKEN), "", false};
-    if (!conn || conn->engine.state != WSI_CLOSED)
-        return none;
-    ws_close_info why = {conn->engine.close_code, conn->extra ? conn->extra->reason : "", conn->engine.clean};
+    bool ended = conn && conn->engine.state == WSI_CLOSED;
+    ws_close_info why = {(uint16_t)(ended ? conn->engine.close_code : conn ? 0 : WS_CLOSE_BROKEN),
+                         ended && conn->extra ? conn->extra->reason : "", ended && conn->engine.clean};
     return why;
 }
 
@@ -12938,8 +12894,6 @@ static void wsi_conn_disconnect(ws_conn *conn) {
     wsi_queue_clear(loop, &conn->queue);
     wsi_hold_free(conn);
     wsi_codec_end(&conn->engine);
-    conn->blocked = false;
-    conn->swapped = 0;
 }
 
 static void wsi_conn_free_strings(ws_conn *conn) {
@@ -12970,13 +12924,12 @@ static bool wsi_conn_keep_strings(ws_conn *conn, wsi_slice subprotocol, const ws
 #ifndef WS_NO_CLIENT
 /* Resets a client's connection for another attempt; id, handler and user stay. */
 static void wsi_conn_reset(ws_conn *conn) {
+    bool due = conn->is_due;
     wsi_conn_free_strings(conn);
+    memset(&conn->progress_at, 0, offsetof(ws_conn, number) - offsetof(ws_conn, progress_at));
+    conn->is_due = due; /* it stays in loop->due */
     wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
-    conn->paused = conn->broken = conn->eof = conn->half_closed = conn->closed = false;
-    conn->pause_reasons = 0;
-    conn->wants_drain = conn->wants_end = false;
-    conn->acked = 0;
 }
 #endif
 
@@ -13114,7 +13067,6 @@ static void wsi_conn_end_round(ws_loop *loop) {
         if (conn->is_ending && !conn->is_due)
             wsi_conn_finish(conn);
     }
-    wsi_conn_free_arena(loop);
 }
 
 #ifndef WS_NO_CLIENT
@@ -13287,13 +13239,12 @@ static bool wsi_conn_gather(ws_conn *conn, ws_message message) {
         || message.size >= WSI_LARGE || wsi_conn_is_client(conn)
         || (message.type != WS_BINARY && !wsi_conn_is_delivered(loop, message)))
         return false;
-    wsi_conn_own_gather(conn);
-    uint8_t *to = conn->broken ? NULL : wsi_conn_gather_room(loop, message.size + 14);
-    if (!to)
+    size_t header = message.size < 126 ? 2 : 4;
+    uint8_t *to = wsi_conn_gather_room(conn, header + message.size);
+    if (conn->broken)
         return false;
-    size_t header = wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
+    (void)wsi_frame_write(to, (uint8_t)message.type, true, false, message.size);
     memcpy(to + header, message.data, message.size);
-    loop->gathered.size += header + message.size;
     WSI_COUNT(loop->stats.messages_out, 1);
     return true;
 }
@@ -13817,6 +13768,8 @@ static bool wsi_room_frame(ws_loop *loop, ws_message message, unsigned bits, wsi
     if (most > WSI_ARENA / 4) {
         delivery->block = wsi_block_new(loop, most);
     } else {
+        if (loop->arena && loop->arena->references == 1)
+            loop->arena->size = 0;
         if (loop->arena && loop->arena->capacity - loop->arena->size < most) {
             wsi_block_release(loop, loop->arena);
             loop->arena = NULL;
@@ -15119,6 +15072,8 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
         server->owned = owned->next;
         wsi_memory_free(memory, owned, sizeof *owned + owned->size + 1);
     }
+    wsi_block_release(endpoint->loop, endpoint->loop->arena);
+    endpoint->loop->arena = NULL;
     wsi_table_free(memory, &server->rooms);
     wsi_table_free(memory, &server->memberships);
     wsi_buffer_free(memory, &server->path);
