@@ -8303,26 +8303,28 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
    shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop, and
    select for POLL. The section also supplies these, each named wsi_platform_...:
 
-     start               makes the network usable
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
      random              fills up to 256 bytes. false: no random source
      thread, is_thread   the calling thread as a wsi_thread; whether a wsi_thread is the calling thread
-     last                the number of this thread's last error, like errno
      explain             the text of an error number; explain_name: of getaddrinfo's. room: memory for it, if needed
-     error               the last error as a ws_error
-     again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
-     connecting          whether a connect is in progress
-     timed_out           whether an error number means that a connect timed out; WSI_PLATFORM_TIMEOUT is such a number
      prepare_socket      makes a socket non-blocking, not inherited, without signals; close: closes one
-     receive, send       like recv and send; send_spans sends several spans in one call, or at least the first
+     send_spans          like send, of several spans, or at least the first. WSI_PLATFORM_SEND_FLAGS are send's flags,
+                         WSI_PLATFORM_SIZE(size) is the size that send and recv take
      share_port          sets a listening socket's options before bind. false: the system refuses them.
                          WSI_PLATFORM_REUSE_PORT lets several processes listen on one port; -1: there is no such option
      open_mail           opens a queue of posts from threads and signal handlers: put_mail adds a post and makes *wake
                          readable, get_mail takes some, close_mail closes it. A system without such a queue supplies
                          WSI_MAIL, wsi_lock, lock, unlock and yield: SOCKETS makes a queue of them
    A client needs:
-     pair                makes two connected datagram sockets: a prepared one for the loop, the other for a thread
+     pair                makes two connected datagram sockets, one for the loop, one for a thread. If it fails, the
+                         caller closes those it has made
      start_thread        runs a task in a thread, or at once where look-ups may block
+   SOCKETS has these for errno. A system whose calls do not set errno supplies them:
+     start               makes the network usable
+     last, error         the number of this thread's last error; the last error as a ws_error
+     again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
+     connecting          whether a connect is in progress
+     timed_out           whether an error number means that a connect timed out; WSI_PLATFORM_TIMEOUT is such a number
    A system may lack these. Each has an #if block of its own, and a stub that fails:
      unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
      host_text                   the text of an address, which may include a scope
@@ -8445,10 +8447,9 @@ typedef enum wsi_file_kind { WSI_FILE_OTHER, WSI_FILE_REGULAR, WSI_FILE_FOLDER, 
 #else
 #define WSI_PLATFORM_SEND_FLAGS 0
 #endif
+#define WSI_PLATFORM_SIZE(size) (size)
 
 typedef pthread_t wsi_thread;
-
-static bool wsi_platform_start(void) { return true; }
 
 static uint64_t wsi_platform_clock(void *user) {
     struct timespec time;
@@ -8483,55 +8484,22 @@ static wsi_thread wsi_platform_thread(void) { return pthread_self(); }
 
 static bool wsi_platform_is_thread(wsi_thread thread) { return pthread_equal(thread, pthread_self()) != 0; }
 
-static int wsi_platform_last(void) { return errno; }
-
 static const char *wsi_platform_explain(int error, wsi_reason *room) { return (void)room, strerror(error); }
-
-static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; } /* EWOULDBLOCK is EAGAIN */
-
-static bool wsi_platform_interrupted(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
-
-static ws_error wsi_platform_error(void) {
-    switch (errno) {
-    case EADDRINUSE: return WS_ERROR_IN_USE;
-    case EACCES:
-    case EPERM: return WS_ERROR_PERMISSION;
-    case EMFILE:
-    case ENFILE: return WS_ERROR_DESCRIPTORS;
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case ENOBUFS:
-    case ENOMEM: return WS_ERROR_MEMORY;
-    default: return WS_ERROR_SYSTEM;
-    }
-}
 
 static bool wsi_platform_prepare(int descriptor) {
     return fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 #if defined(SO_NOSIGPIPE)
-static bool wsi_platform_no_sigpipe(int descriptor) {
+static bool wsi_platform_prepare_socket(int descriptor) {
     int on = 1;
-    return setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
+    return wsi_platform_prepare(descriptor) && setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) == 0;
 }
 #else
-static bool wsi_platform_no_sigpipe(int descriptor) { return (void)descriptor, true; }
+static bool wsi_platform_prepare_socket(int descriptor) { return wsi_platform_prepare(descriptor); }
 #endif
 
-static bool wsi_platform_prepare_socket(int descriptor) {
-    return wsi_platform_prepare(descriptor) && wsi_platform_no_sigpipe(descriptor);
-}
-
 static void wsi_platform_close(int descriptor) { (void)close(descriptor); }
-
-WSI_INLINE ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
-    return recv(descriptor, data, size, flags);
-}
-
-WSI_INLINE ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
-    return send(descriptor, data, size, WSI_PLATFORM_SEND_FLAGS);
-}
 
 static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
     struct iovec vectors[WSI_SPANS];
@@ -8616,31 +8584,18 @@ static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
 #define WSI_PLATFORM_REUSE_PORT (-1)
 #endif
 
-static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+static bool wsi_platform_share_port(int descriptor) {
     int on = 1;
-    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0
-           && (!reuse_port || setsockopt(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT, &on, sizeof on) == 0);
+    return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
 }
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_CLIENT
-static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
-
-#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
-#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT; }
-
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return (void)room, gai_strerror(error); }
 
 static bool wsi_platform_pair(int ends[2]) {
-    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) != 0)
-        return false;
-    if (wsi_platform_prepare(ends[0]) && wsi_platform_no_sigpipe(ends[1]) && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0)
-        return true;
-    (void)close(ends[0]);
-    (void)close(ends[1]);
-    return false;
+    return socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0 && wsi_platform_prepare_socket(ends[0])
+           && wsi_platform_prepare_socket(ends[1]);
 }
 
 static void *wsi_platform_run(void *argument) {
@@ -8732,7 +8687,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #if defined(_WIN32) && !defined(WS_LWIP)
 /*
 >> WINDOWS ================================================================================
-   Windows, with mingw-w64 or a compiler of MSVC's dialect. Calls TEXT, PLATFORM. Prefix: wsi_platform_.
+   Windows, with mingw-w64 or a compiler of MSVC's dialect. Calls PLATFORM. Prefix: wsi_platform_.
 */
 
 #include <ws2tcpip.h>
@@ -8752,6 +8707,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
 #define WSI_PLATFORM_REUSE_PORT (-1)
+#define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
 
 typedef DWORD wsi_thread;
@@ -8818,14 +8774,6 @@ static bool wsi_platform_prepare_socket(ws_socket descriptor) {
 
 static void wsi_platform_close(ws_socket descriptor) { (void)closesocket(descriptor); }
 
-WSI_INLINE ptrdiff_t wsi_platform_receive(ws_socket descriptor, void *data, size_t size, int flags) {
-    return recv(descriptor, (char *)data, WSI_PLATFORM_SIZE(size), flags);
-}
-
-WSI_INLINE ptrdiff_t wsi_platform_send(ws_socket descriptor, const void *data, size_t size) {
-    return send(descriptor, (const char *)data, WSI_PLATFORM_SIZE(size), 0);
-}
-
 static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *spans, size_t count) {
     WSABUF buffers[WSI_SPANS];
     DWORD i, sent = 0, all = (DWORD)count;
@@ -8839,10 +8787,9 @@ static ptrdiff_t wsi_platform_send_spans(ws_socket descriptor, const ws_span *sp
 }
 
 /* SO_REUSEADDR stays off: on Windows it would let any program take over the port. */
-static bool wsi_platform_share_port(ws_socket descriptor, bool reuse_port) {
+static bool wsi_platform_share_port(ws_socket descriptor) {
     int on = 1;
-    return !reuse_port
-           && setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
+    return setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0;
 }
 
 enum { WSI_MAIL = 2048 };
@@ -8895,10 +8842,9 @@ static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool fo
     BY_HANDLE_FILE_INFORMATION about;
     if (file == WSI_NO_FILE)
         return file;
-    bool disk = GetFileType(file) == FILE_TYPE_DISK, known = disk && GetFileInformationByHandle(file, &about);
-    DWORD error = disk && !known ? GetLastError() : ERROR_FILE_NOT_FOUND;
-    if (known && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
-                         : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
+    DWORD error = GetFileInformationByHandle(file, &about) ? ERROR_FILE_NOT_FOUND : GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND && (folder ? about.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY
+                                                 : !(about.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)))
         return file;
     (void)CloseHandle(file);
     SetLastError(error);
@@ -8907,40 +8853,24 @@ static wsi_file wsi_platform_open_path(const wchar_t *path, DWORD flags, bool fo
 
 static wsi_file wsi_platform_open(const char *name, bool folder) {
     wchar_t path[WSI_FILE_PATH];
-    SetLastError(ERROR_INVALID_NAME);
     return wsi_platform_widen(name, path, WSI_FILE_PATH) ? wsi_platform_open_path(path, 0, folder) : WSI_NO_FILE;
 }
 
-/* Whether Windows takes the name literally: no device, stream or pattern, and no ending that Windows would cut off. */
-static bool wsi_platform_is_name(const char *name) {
-    static const char *const devices[] = {"con", "prn", "aux", "nul", "conin$", "conout$", "com", "lpt"};
-    size_t size = strlen(name), stem = strcspn(name, "."), i;
-    if (!size || name[size - 1] == '.' || name[size - 1] == ' ' || strpbrk(name, ":*?\"<>|/\\"))
-        return false;
-    while (stem && name[stem - 1] == ' ')
-        stem--;
-    if (stem > 3 && (wsi_text_digit(name[3]) || name[3] == '\xc2')) /* COM1, also with a superscript 1, 2, 3 */
-        stem = stem == 4 || name[3] == '\xc2' ? 3 : stem;
-    for (i = 0; i < sizeof devices / sizeof *devices; i++)
-        if (wsi_text_is_nocase(wsi_text(name, stem), devices[i]))
-            return false;
-    return true;
-}
-
-/* Never follows a reparse point, such as a symbolic link. */
+/* Never follows a reparse point, such as a symbolic link. The path begins with "\\?\", so Windows takes it literally:
+   NUL is no device, and no trailing dot is cut off. But ':' would open a stream of the file, and GIT~1 the hidden .git
+   by its second, short name. */
 static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     wchar_t path[WSI_FILE_PATH];
-    DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS);
-    if (!size)
-        return WSI_NO_FILE;
+    DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS) + 1;
+    if (size > 1 && size < WSI_FILE_PATH && !strchr(name, ':')
+        && wsi_platform_widen(name, path + size, WSI_FILE_PATH - size)) {
+        path[size - 1] = '\\';
+        size_t stem = wcscspn(path + size, L".");
+        if (stem > 8 || wcscspn(path + size, L"~") >= stem)
+            return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+    }
     SetLastError(ERROR_INVALID_NAME);
-    if (size + 2 > WSI_FILE_PATH || !wsi_platform_is_name(name)
-        || !wsi_platform_widen(name, path + size + 1, WSI_FILE_PATH - size - 1))
-        return WSI_NO_FILE;
-    path[size] = '\\';
-    size_t stem = wcscspn(path + size + 1, L".");
-    bool is_second = stem <= 8 && wcscspn(path + size + 1, L"~") < stem; /* a short name: GIT~1 of the hidden .git */
-    return is_second ? WSI_NO_FILE : wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+    return WSI_NO_FILE;
 }
 
 WSI_RARE int wsi_platform_file_status(void) {
@@ -9021,10 +8951,11 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #error "lwipopts.h: ws_post needs LWIP_TCPIP_CORE_LOCKING or LWIP_NETCONN_SEM_PER_THREAD to be safe in other threads"
 #endif
 
-#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
+#define WSI_PLATFORM_SEND_FLAGS 0
+#define WSI_PLATFORM_SIZE(size) (size)
 #define WSI_PLATFORM_REUSE_PORT (-1)
 #if !LWIP_IPV6 /* stand-ins, which no address uses */
-enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN };
+enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 27 };
 struct sockaddr_in6 {
     u8_t sin6_len;
     sa_family_t sin6_family;
@@ -9034,8 +8965,6 @@ struct sockaddr_in6 {
 #endif
 
 typedef int wsi_thread;
-
-static bool wsi_platform_start(void) { return true; }
 
 /* sys_now starts again from 0 after 49 days. */
 static uint64_t wsi_platform_clock(void *user) {
@@ -9065,27 +8994,9 @@ static wsi_thread wsi_platform_thread(void) { return 0; }
 
 static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* always: not known */
 
-static int wsi_platform_last(void) { return errno; }
-
 static const char *wsi_platform_explain(int error, wsi_reason *room) {
     (void)wsi_reason_set(room, WS_OK, "lwIP error %d", error);
     return room->text;
-}
-
-static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
-
-static bool wsi_platform_interrupted(void) { return errno == ENOMEM; }
-
-static ws_error wsi_platform_error(void) {
-    switch (errno) {
-    case EADDRINUSE: return WS_ERROR_IN_USE;
-    case ENFILE: return WS_ERROR_DESCRIPTORS;
-    case EADDRNOTAVAIL:
-    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
-    case ENOBUFS: /* also when no socket is left */
-    case ENOMEM: return WS_ERROR_MEMORY;
-    default: return WS_ERROR_SYSTEM;
-    }
 }
 
 /* On lwIP accepted sockets do not inherit TCP_NODELAY. */
@@ -9096,14 +9007,6 @@ static bool wsi_platform_prepare_socket(int descriptor) {
 }
 
 static void wsi_platform_close(int descriptor) { (void)lwip_close(descriptor); }
-
-static ptrdiff_t wsi_platform_receive(int descriptor, void *data, size_t size, int flags) {
-    return lwip_recv(descriptor, data, size, flags);
-}
-
-static ptrdiff_t wsi_platform_send(int descriptor, const void *data, size_t size) {
-    return lwip_send(descriptor, data, size, 0);
-}
 
 static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, size_t count) {
     ptrdiff_t all = 0, sent;
@@ -9118,10 +9021,10 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
     return all;
 }
 
-static bool wsi_platform_share_port(int descriptor, bool reuse_port) {
+static bool wsi_platform_share_port(int descriptor) {
     int on = 1;
     (void)lwip_setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* fails without SO_REUSE */
-    return !reuse_port;
+    return true;
 }
 
 enum { WSI_MAIL = 16 };
@@ -9143,12 +9046,6 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
 }
 
 #ifndef WS_NO_CLIENT
-static bool wsi_platform_connecting(void) { return errno == EINPROGRESS; }
-
-#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED; }
-
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
     (void)wsi_reason_set(room, WS_OK, "lwIP look-up error %d", error);
     return room->text;
@@ -9176,6 +9073,48 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
 }
 #endif
 
+#if defined(WS_LWIP) || !defined(_WIN32) /* the calls set errno */
+static bool wsi_platform_start(void) { return true; }
+
+static int wsi_platform_last(void) { return errno; }
+
+static bool wsi_platform_again(void) { return errno == EAGAIN || errno == EINTR; } /* EWOULDBLOCK is EAGAIN */
+
+static bool wsi_platform_interrupted(void) { return errno == EINTR || errno == ENOMEM || errno == EAGAIN; }
+
+static ws_error wsi_platform_error(void) {
+    switch (errno) {
+    case EADDRINUSE: return WS_ERROR_IN_USE;
+    case EACCES:
+    case EPERM: return WS_ERROR_PERMISSION;
+    case EMFILE:
+    case ENFILE: return WS_ERROR_DESCRIPTORS;
+    case EADDRNOTAVAIL:
+    case EAFNOSUPPORT: return WS_ERROR_ADDRESS;
+    case ENOBUFS: /* lwIP: also when no socket is left */
+    case ENOMEM: return WS_ERROR_MEMORY;
+    default: return WS_ERROR_SYSTEM;
+    }
+}
+
+#ifndef WS_NO_CLIENT
+static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
+
+#define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
+#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
+
+static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED /* lwIP */; }
+#endif
+#endif
+
+WSI_INLINE ptrdiff_t wsi_platform_receive(ws_socket descriptor, void *data, size_t size, int flags) {
+    return recv(descriptor, (char *)data, WSI_PLATFORM_SIZE(size), flags);
+}
+
+WSI_INLINE ptrdiff_t wsi_platform_send(ws_socket descriptor, const void *data, size_t size) {
+    return send(descriptor, (const char *)data, WSI_PLATFORM_SIZE(size), WSI_PLATFORM_SEND_FLAGS);
+}
+
 #if defined(WS_LWIP) || defined(_WIN32) || !(defined(__linux__) || defined(SO_NWRITE) || defined(FIONWRITE))
 static size_t wsi_platform_unsent(ws_socket descriptor, bool in_flight) { return (void)descriptor, (void)in_flight, 0; }
 #endif
@@ -9184,35 +9123,32 @@ static uint64_t wsi_platform_acknowledged(ws_socket descriptor, size_t unsent) {
 #endif
 
 /* A word that threads and signal handlers change atomically. It holds the lowest value requested, or 0 for none. */
-#if defined(WS_LWIP) /* not every processor has atomic instructions */
-static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
-static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    SYS_ARCH_DECL_PROTECT(level);
-    SYS_ARCH_PROTECT(level);
-    bool same = *word == old;
-    if (same)
-        *(volatile uint32_t *)word = value;
-    SYS_ARCH_UNPROTECT(level);
-    return same;
-}
-#elif defined(__GNUC__)
+#if defined(__GNUC__) && !defined(WS_LWIP)
 static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
-#elif defined(_WIN32)
+#elif defined(_WIN32) && !defined(WS_LWIP)
 static uint32_t wsi_platform_peek(const uint32_t *word) {
     return (uint32_t)InterlockedCompareExchange((volatile LONG *)(uintptr_t)word, 0, 0);
 }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return InterlockedCompareExchange((volatile LONG *)word, (LONG)value, (LONG)old) == (LONG)old;
 }
-#else /* compare and swap is not atomic here, but each access is */
+#else /* not every processor of lwIP has atomic instructions */
+#ifndef WS_LWIP /* tcc: each access is atomic, but compare and swap is not */
+typedef int wsi_lock;
+static void wsi_platform_lock(wsi_lock *lock) { *lock = 1; }
+static void wsi_platform_unlock(wsi_lock *lock) { *lock = 0; }
+#endif
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
+    wsi_lock lock;
+    wsi_platform_lock(&lock);
     bool same = wsi_platform_peek(word) == old;
     if (same)
         *(volatile uint32_t *)word = value;
+    wsi_platform_unlock(&lock);
     return same;
 }
 #endif
@@ -9228,7 +9164,7 @@ static ws_socket wsi_platform_open_end(struct sockaddr_in *name) {
     name->sin_family = AF_INET;
     wsi_bytes_store((uint8_t *)&name->sin_addr, 4, INADDR_LOOPBACK);
     if (end == WSI_NO_SOCKET
-        || (wsi_platform_share_port(end, false) && wsi_platform_prepare_socket(end)
+        || (wsi_platform_share_port(end) && wsi_platform_prepare_socket(end)
             && bind(end, (const struct sockaddr *)name, sizeof *name) == 0
             && getsockname(end, (struct sockaddr *)name, &size) == 0))
         return end;
@@ -9303,11 +9239,7 @@ static bool wsi_platform_pair(ws_socket ends[2]) {
     struct sockaddr_in names[2];
     ends[0] = wsi_platform_open_end(&names[0]);
     ends[1] = wsi_platform_open_end(&names[1]);
-    if (wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]))
-        return true;
-    for (int i = 0; i < 2; i++)
-        wsi_platform_close(ends[i]); /* without a socket this fails, which does no harm */
-    return false;
+    return wsi_platform_join_end(ends[0], &names[1]) && wsi_platform_join_end(ends[1], &names[0]);
 }
 #endif
 #endif /* WS_LWIP, _WIN32 */
@@ -9327,9 +9259,8 @@ static uint32_t wsi_platform_reset(uint32_t *word) {
     return old;
 }
 
-static bool wsi_platform_enable(ws_socket descriptor, int level, int option) {
-    int on = 1;
-    return setsockopt(descriptor, level, option, (const char *)&on, sizeof on) == 0;
+static bool wsi_platform_option(ws_socket descriptor, int level, int option, int value) {
+    return setsockopt(descriptor, level, option, (const char *)&value, sizeof value) == 0;
 }
 
 /* Looks up addresses, with AI_PASSIVE to listen on. Blocks without AI_NUMERICHOST. Returns 0 or getaddrinfo's error. */
@@ -9343,11 +9274,13 @@ static int wsi_platform_resolve(const char *host, uint16_t port, int flags, stru
     return getaddrinfo(host, service, &hints, addresses);
 }
 
+/* 0: not an IP address. */
 static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
     const void *any = address;
-    const void *port = address->ss_family == AF_INET6 ? (const void *)&((const struct sockaddr_in6 *)any)->sin6_port
-                                                      : (const void *)&((const struct sockaddr_in *)any)->sin_port;
-    return (uint16_t)wsi_bytes_load((const uint8_t *)port, 2);
+    if (address->ss_family == AF_INET6)
+        return (uint16_t)wsi_bytes_load((const uint8_t *)&((const struct sockaddr_in6 *)any)->sin6_port, 2);
+    return address->ss_family == AF_INET
+               ? (uint16_t)wsi_bytes_load((const uint8_t *)&((const struct sockaddr_in *)any)->sin_port, 2) : 0;
 }
 
 /* Turns "::ffff:127.0.0.1" into "127.0.0.1" (IPv4 mapped into IPv6, RFC 4291 2.5.5.2); leaves others as they are. */
@@ -9368,8 +9301,7 @@ static bool wsi_platform_peer(ws_socket descriptor, char *text, size_t size) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
     char host[64];
-    return getpeername(descriptor, (struct sockaddr *)&address, &length) == 0
-           && (address.ss_family == AF_INET || address.ss_family == AF_INET6)
+    return getpeername(descriptor, (struct sockaddr *)&address, &length) == 0 && wsi_platform_port(&address)
            && wsi_platform_host_text(&address, length, host, sizeof host)
            && wsi_platform_address_text(wsi_text_z(host), wsi_platform_port(&address), text, size);
 }
@@ -9410,31 +9342,20 @@ static wsi_accepted wsi_platform_accept(ws_socket listener, ws_socket *descripto
 static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    bool known = getsockname(descriptor, (struct sockaddr *)&address, &length) == 0
-                 && (address.ss_family == AF_INET || address.ss_family == AF_INET6);
-    return known ? wsi_platform_port(&address) : 0;
+    return getsockname(descriptor, (struct sockaddr *)&address, &length) == 0 ? wsi_platform_port(&address) : 0;
 }
-
-/* Lets "::" take IPv4 as well, whatever the system's default is. OpenBSD always keeps the two apart. */
-#if defined(IPV6_V6ONLY)
-static void wsi_platform_join_families(ws_socket descriptor) {
-    int off = 0;
-    (void)setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, (const char *)&off, sizeof off);
-}
-#else
-static void wsi_platform_join_families(ws_socket descriptor) { (void)descriptor; }
-#endif
 
 static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config,
                                        ws_socket *listener) {
     ws_socket descriptor = socket(address->ai_family, SOCK_STREAM, 0);
     if (descriptor == WSI_NO_SOCKET)
         return wsi_platform_error();
-    if (address->ai_family == AF_INET6)
-        wsi_platform_join_families(descriptor);
+    if (address->ai_family == AF_INET6) /* "::" takes IPv4 as well, whatever the default. OpenBSD keeps the two apart */
+        (void)wsi_platform_option(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     /* accepted sockets inherit TCP_NODELAY: writes are gathered already */
-    if (wsi_platform_share_port(descriptor, config->reuse_port)
-        && wsi_platform_enable(descriptor, IPPROTO_TCP, TCP_NODELAY) && wsi_platform_prepare_socket(descriptor)
+    if (wsi_platform_share_port(descriptor)
+        && (!config->reuse_port || wsi_platform_option(descriptor, SOL_SOCKET, WSI_PLATFORM_REUSE_PORT, 1))
+        && wsi_platform_option(descriptor, IPPROTO_TCP, TCP_NODELAY, 1) && wsi_platform_prepare_socket(descriptor)
         && bind(descriptor, address->ai_addr, (socklen_t)address->ai_addrlen) == 0
         && listen(descriptor, config->backlog > 0 ? config->backlog : 511) == 0) {
         *listener = descriptor;
@@ -9560,7 +9481,7 @@ static void wsi_platform_run_query(wsi_task *task) {
 /* Looks a name up in a thread. Returns the socket on which a wsi_addresses will arrive, or WSI_NO_SOCKET. */
 static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
     wsi_query *query = (wsi_query *)wsi_memory_default(NULL, NULL, 0, sizeof *query);
-    ws_socket ends[2];
+    ws_socket ends[2] = {WSI_NO_SOCKET, WSI_NO_SOCKET};
     if (query && strlen(host) < sizeof query->host && wsi_platform_pair(ends)) {
         strcpy(query->host, host);
         query->task.run = wsi_platform_run_query;
@@ -9568,9 +9489,10 @@ static ws_socket wsi_platform_start_look_up(const char *host, uint16_t port) {
         query->descriptor = ends[1];
         if (wsi_platform_start_thread(&query->task))
             return ends[0];
-        wsi_platform_close(ends[0]);
-        wsi_platform_close(ends[1]);
     }
+    for (int i = 0; i < 2; i++)
+        if (ends[i] != WSI_NO_SOCKET)
+            wsi_platform_close(ends[i]);
     (void)wsi_memory_default(NULL, query, sizeof *query, 0);
     return WSI_NO_SOCKET;
 }
@@ -9580,7 +9502,7 @@ static int wsi_platform_connect_to(const struct sockaddr *name, size_t size, boo
     ws_socket made = socket(name->sa_family, SOCK_STREAM, 0);
     if (made == WSI_NO_SOCKET)
         return wsi_platform_last();
-    if (wsi_platform_prepare_socket(made) && (!tcp || wsi_platform_enable(made, IPPROTO_TCP, TCP_NODELAY))
+    if (wsi_platform_prepare_socket(made) && (!tcp || wsi_platform_option(made, IPPROTO_TCP, TCP_NODELAY, 1))
         && (connect(made, name, (socklen_t)size) == 0 || wsi_platform_connecting())) {
         *descriptor = made;
         return 0;
@@ -9723,7 +9645,7 @@ static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *li
         return WS_ERROR_ARGUMENT;
     if (!wsi_platform_prepare_socket(config->descriptor))
         return wsi_platform_error();
-    (void)wsi_platform_enable(config->descriptor, IPPROTO_TCP, TCP_NODELAY); /* a Unix socket has no such option */
+    (void)wsi_platform_option(config->descriptor, IPPROTO_TCP, TCP_NODELAY, 1); /* which a Unix socket lacks */
     if (config->unix_path)
         (void)wsi_platform_file_id(config->unix_path, id);
     *listener = config->descriptor;
@@ -9741,7 +9663,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 
 /*
 >> TCP ====================================================================================
-   Plain TCP and Unix sockets. Calls PLATFORM. read and write return what a transport's return; write takes spans.
+   Plain TCP and Unix sockets. Calls PLATFORM, SOCKETS. read and write return as a transport's do; write takes spans.
 */
 
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
@@ -9820,28 +9742,21 @@ typedef struct wsi_source { /* a descriptor and what the loop waits for on it */
 
 #define WSI_POLL_LONGEST 100000000 /* ms */
 
-#if !defined(_WIN32) || defined(WS_LWIP) || !defined(WS_NO_HOST)
-static void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
-    uint32_t wait = milliseconds < WSI_POLL_LONGEST ? (uint32_t)milliseconds : WSI_POLL_LONGEST;
-    timeout->tv_sec = (int)(wait / 1000); /* the types of these fields differ between systems */
-    timeout->tv_usec = (int)(wait % 1000 * 1000);
+static inline void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeout) {
+    int wait = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST;
+    timeout->tv_sec = wait / 1000;
+    timeout->tv_usec = wait % 1000 * 1000;
 }
-#endif
 
 #if defined(_WIN32) && !defined(WS_LWIP)
 /* --- WSAPoll: Windows' select takes 64 sockets at most --- */
 
-typedef struct wsi_poll_bits {
-    fd_set set;
-} wsi_poll_bits;
-
 typedef struct wsi_poll {
     wsi_memory *memory;
-    WSAPOLLFD *polled;      /* one for each source */
-    wsi_source **sources;
-    wsi_buffer polled_room, sources_room; /* the memory of these two arrays */
+    wsi_buffer polled;  /* a WSAPOLLFD for each source */
+    wsi_buffer sources; /* pointers to them, in the same order */
     size_t count;
-    size_t left;            /* entries that next has not checked yet in this round; it checks the last first */
+    size_t left;        /* entries that next has not checked yet in this round; it checks the last first */
 } wsi_poll;
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
@@ -9850,61 +9765,58 @@ static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
 }
 
 static void wsi_poll_free(wsi_poll *poll) {
-    wsi_buffer_free(poll->memory, &poll->polled_room);
-    wsi_buffer_free(poll->memory, &poll->sources_room);
+    wsi_buffer_free(poll->memory, &poll->polled);
+    wsi_buffer_free(poll->memory, &poll->sources);
     wsi_poll_init(poll, poll->memory);
 }
 
 static void wsi_poll_unsupported(void) { WSASetLastError(WSAEOPNOTSUPP); }
 
-/* Makes room for one more source. */
-static bool wsi_poll_grow(wsi_poll *poll) {
-    poll->polled_room.size = poll->count * sizeof *poll->polled;
-    poll->sources_room.size = poll->count * sizeof *poll->sources;
-    bool good = wsi_buffer_reserve(poll->memory, &poll->polled_room, sizeof *poll->polled)
-                && wsi_buffer_reserve(poll->memory, &poll->sources_room, sizeof *poll->sources);
-    poll->polled = (WSAPOLLFD *)(void *)poll->polled_room.data; /* moved, even if the other array failed */
-    poll->sources = (wsi_source **)(void *)poll->sources_room.data;
-    return good;
+static WSAPOLLFD *wsi_poll_polled(const wsi_poll *poll) { return (WSAPOLLFD *)(void *)poll->polled.data; }
+
+static wsi_source **wsi_poll_sources(const wsi_poll *poll) { return (wsi_source **)(void *)poll->sources.data; }
+
+static bool wsi_poll_add(wsi_poll *poll, wsi_source *source) {
+    WSAPOLLFD polled = {source->link.descriptor, 0, 0};
+    poll->polled.size = poll->count * sizeof polled;
+    poll->sources.size = poll->count * sizeof source;
+    if (!wsi_buffer_append(poll->memory, &poll->polled, &polled, sizeof polled)
+        || !wsi_buffer_append(poll->memory, &poll->sources, &source, sizeof source))
+        return false;
+    source->place = ++poll->count;
+    return true;
 }
 
 /* Removes a source: the last one moves to its place. */
 static void wsi_poll_remove(wsi_poll *poll, wsi_source *source) {
-    size_t place = source->place;
+    size_t place = source->place, last = poll->count - 1;
     if (!place)
         return;
-    poll->count--;
-    poll->polled[place - 1] = poll->polled[poll->count];
-    poll->sources[place - 1] = poll->sources[poll->count];
-    poll->sources[place - 1]->place = place;
+    wsi_poll_polled(poll)[place - 1] = wsi_poll_polled(poll)[last];
+    wsi_poll_sources(poll)[place - 1] = wsi_poll_sources(poll)[last];
+    wsi_poll_sources(poll)[place - 1]->place = place;
     source->place = 0;
-    if (poll->left > poll->count)
-        poll->left = poll->count;
+    poll->count = last;
+    if (poll->left > last)
+        poll->left = last;
 }
 
 /* Changes what a source waits for; WS_NONE removes it. false: no memory, and the source is not polled. */
 static bool wsi_poll_set(wsi_poll *poll, wsi_source *source, unsigned interest) {
-    bool good = source->link.descriptor != WSI_NO_SOCKET && (!interest || source->place || wsi_poll_grow(poll));
+    bool good = source->link.descriptor != WSI_NO_SOCKET && (!interest || source->place || wsi_poll_add(poll, source));
     source->link.interest = good ? (uint8_t)interest : (uint8_t)WS_NONE;
-    if (!good || !interest) {
+    if (!source->link.interest)
         wsi_poll_remove(poll, source);
-        return good;
-    }
-    if (!source->place) {
-        source->place = ++poll->count;
-        memset(&poll->polled[source->place - 1], 0, sizeof *poll->polled);
-        poll->sources[source->place - 1] = source;
-    }
-    poll->polled[source->place - 1].fd = source->link.descriptor;
-    poll->polled[source->place - 1].events = (short)((interest & WS_READ ? POLLRDNORM : 0)
-                                                     | (interest & WS_WRITE ? POLLWRNORM : 0));
-    return true;
+    else
+        wsi_poll_polled(poll)[source->place - 1].events = (short)((interest & WS_READ ? POLLRDNORM : 0)
+                                                                  | (interest & WS_WRITE ? POLLWRNORM : 0));
+    return good;
 }
 
 static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
     if (poll->count)
-        found = WSAPoll(poll->polled, (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
+        found = WSAPoll(wsi_poll_polled(poll), (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
     else if (longest) /* WSAPoll fails without sockets; Sleep(0) would yield the processor */
         Sleep((DWORD)longest);
     poll->left = found > 0 ? poll->count : 0;
@@ -9914,8 +9826,8 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
 /* An error counts as readable and writable: the next call reports it. POLLHUP: the peer has ended its stream. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     while (poll->left) {
-        WSAPOLLFD *polled = &poll->polled[--poll->left];
-        wsi_source *source = poll->sources[poll->left];
+        WSAPOLLFD *polled = &wsi_poll_polled(poll)[--poll->left];
+        wsi_source *source = wsi_poll_sources(poll)[poll->left];
         int found = polled->revents;
         polled->revents = 0;
         *ready = (found & ~POLLWRNORM ? (unsigned)WS_READ : 0u)
@@ -9933,17 +9845,17 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
     if (poll->count + reads->fd_count > FD_SETSIZE || poll->count + writes->fd_count > FD_SETSIZE)
         return false;
     for (size_t i = 0; i < poll->count; i++) {
-        ws_socket descriptor = poll->polled[i].fd;
-        if (poll->sources[i]->link.interest & WS_READ)
-            reads->fd_array[reads->fd_count++] = descriptor;
-        if (poll->sources[i]->link.interest & WS_WRITE)
-            writes->fd_array[writes->fd_count++] = descriptor;
+        const ws_link *link = &wsi_poll_sources(poll)[i]->link;
+        if (link->interest & WS_READ)
+            reads->fd_array[reads->fd_count++] = link->descriptor;
+        if (link->interest & WS_WRITE)
+            writes->fd_array[writes->fd_count++] = link->descriptor;
     }
     return true;
 }
 
 /* Polls again: select reports a refused connect in its third set, which ws_loop_fds does not fill. */
-static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static int wsi_poll_import(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
     return (void)reads, (void)writes, wsi_poll_wait(poll, 0);
 }
 #endif
@@ -9960,6 +9872,7 @@ enum { WSI_POLL_BITS = sizeof(wsi_poll_word) * 8, WSI_POLL_WORDS = (FD_SETSIZE +
 
 #ifdef WS_LWIP /* the layout of lwIP's fd_set is not known */
 #define WSI_POLL_SOCKETS LWIP_SELECT_MAXNFDS
+#define WSI_POLL_FIRST LWIP_SOCKET_OFFSET
 typedef struct wsi_poll_bits {
     fd_set set;
 } wsi_poll_bits;
@@ -9972,9 +9885,9 @@ static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
 static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return FD_ISSET(descriptor, &bits->set) != 0;
 }
-static void wsi_select_check(wsi_poll_bits *bits) { (void)bits; }
 #else /* reading fd_set by words checks up to 64 descriptors at once */
 #define WSI_POLL_SOCKETS FD_SETSIZE
+#define WSI_POLL_FIRST 0
 typedef union wsi_poll_bits {
     fd_set set;
     wsi_poll_word words[WSI_POLL_WORDS];
@@ -9984,14 +9897,8 @@ static void wsi_poll_mark(wsi_poll_bits *bits, int descriptor, bool wanted) {
     wsi_poll_word *word = &bits->words[descriptor / WSI_POLL_BITS];
     *word = wanted ? *word | bit : *word & ~bit;
 }
-#ifndef WS_NO_HOST
 static bool wsi_poll_marked(const wsi_poll_bits *bits, int descriptor) {
     return bits->words[descriptor / WSI_POLL_BITS] >> descriptor % WSI_POLL_BITS & 1;
-}
-#endif
-static void wsi_select_check(wsi_poll_bits *bits) { /* checks the layout that wsi_poll_mark assumes */
-    FD_SET(1, &bits->set);
-    WS_ASSERT(bits->words[0] == 2);
 }
 #endif
 
@@ -10026,7 +9933,8 @@ typedef struct wsi_poll {
 static void wsi_select_init(wsi_poll *poll) {
     memset(poll, 0, sizeof *poll); /* an empty fd_set is all zeros */
     poll->highest = -1;
-    wsi_select_check(&poll->ready_reads);
+    FD_SET(WSI_POLL_FIRST, &poll->ready_reads.set); /* checks the layout that wsi_poll_mark assumes */
+    WS_ASSERT(wsi_poll_marked(&poll->ready_reads, WSI_POLL_FIRST));
     memset(&poll->ready_reads, 0, sizeof poll->ready_reads);
 }
 
@@ -10051,9 +9959,9 @@ static bool wsi_select_set(wsi_poll *poll, wsi_source *source, unsigned interest
 }
 
 /* Begins a round with the descriptors that are ready; next skips those that nobody waits for any more. */
-static int wsi_select_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
-    poll->ready_reads = *reads;
-    poll->ready_writes = *writes;
+static int wsi_select_import(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
+    poll->ready_reads.set = *reads;
+    poll->ready_writes.set = *writes;
     poll->cursor = 0;
     return 0;
 }
@@ -10095,7 +10003,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
 static int wsi_select_wait(wsi_poll *poll, uint64_t milliseconds) {
     struct timeval timeout;
     wsi_poll_timeout(milliseconds, &timeout);
-    (void)wsi_select_import(poll, &poll->reads, &poll->writes); /* copies, which select reduces to what is ready */
+    (void)wsi_select_import(poll, &poll->reads.set, &poll->writes.set); /* select reduces them to what is ready */
     int count = select(poll->highest + 1, &poll->ready_reads.set, &poll->ready_writes.set, NULL,
                        milliseconds == UINT64_MAX ? NULL : &timeout);
     if (count <= 0) {
@@ -10213,11 +10121,9 @@ static int wsi_kernel_merge(wsi_event *events, int count, wsi_source *source, un
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct kevent found[WSI_POLL_EVENTS];
     struct timespec timeout;
-    struct timeval wait;
-    int i, count, merged = 0;
-    wsi_poll_timeout(milliseconds, &wait);
-    timeout.tv_sec = wait.tv_sec;
-    timeout.tv_nsec = (long)wait.tv_usec * 1000;
+    int wait = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, i, count, merged = 0;
+    timeout.tv_sec = wait / 1000;
+    timeout.tv_nsec = wait % 1000 * 1000000L;
     count = kevent(descriptor, NULL, 0, found, WSI_POLL_EVENTS, milliseconds == UINT64_MAX ? NULL : &timeout);
     for (i = 0; i < count; i++)
         merged = wsi_kernel_merge(events, merged, (wsi_source *)found[i].udata,
@@ -10260,7 +10166,7 @@ static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest
 static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
     bool files = poll->highest >= 0;
     if (files)
-        (void)wsi_select_import(poll, &poll->reads, &poll->writes);
+        (void)wsi_select_import(poll, &poll->reads.set, &poll->writes.set);
     poll->given = 0;
     poll->found = wsi_kernel_fetch(poll->descriptor, poll->events, files ? 0 : milliseconds);
     if (poll->found >= 0)
@@ -10381,10 +10287,11 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
 }
 
 /* Begins a round with what a foreign select found. -1: the system call failed. */
-static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static int wsi_poll_import(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
+    const wsi_poll_bits *bits = (const wsi_poll_bits *)(const void *)reads;
     if (!poll->moved)
         return wsi_select_import(poll, reads, writes);
-    return poll->highest >= 0 || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(reads, poll->descriptor))
+    return poll->highest >= 0 || (poll->descriptor < FD_SETSIZE && wsi_poll_marked(bits, poll->descriptor))
                ? wsi_kernel_wait(poll, 0) : 0;
 }
 #endif
@@ -10401,7 +10308,7 @@ static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) { return wsi_s
 static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes, int *highest) {
     return wsi_select_export(poll, reads, writes, highest);
 }
-static int wsi_poll_import(wsi_poll *poll, const wsi_poll_bits *reads, const wsi_poll_bits *writes) {
+static int wsi_poll_import(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
     return wsi_select_import(poll, reads, writes);
 }
 #endif
@@ -11294,13 +11201,10 @@ WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highe
 }
 
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes) {
-    wsi_poll_bits read, write;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop || !reads || !writes || loop->error || !wsi_loop_own(loop))
         return false;
-    read.set = *reads;
-    write.set = *writes;
-    if (wsi_poll_import(&loop->poll, &read, &write) >= 0 || wsi_platform_interrupted())
+    if (wsi_poll_import(&loop->poll, reads, writes) >= 0 || wsi_platform_interrupted())
         wsi_loop_round(loop);
     else
         (void)wsi_loop_fail(loop, WS_ERROR_SYSTEM);

@@ -177,7 +177,7 @@ static void test_changed(void) {
 
 static void test_foreign(void) {
     pipes p;
-    wsi_poll_bits reads, writes;
+    fd_set reads, writes;
     int highest = 1000;
     unsigned ready = 0;
     if (!test_begin("poll: a foreign select gets our sets, and its own bits are left alone")
@@ -185,17 +185,17 @@ static void test_foreign(void) {
         return;
     pipes_open(&p);
     CHECK(wsi_poll_set(&poller, &p.sources[2], WS_READ));
-    FD_ZERO(&reads.set);
-    FD_ZERO(&writes.set);
-    FD_SET(0, &reads.set);
-    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest));
-    CHECK(FD_ISSET(0, &reads.set) && FD_ISSET(p.ends[2][0], &reads.set));
-    CHECK(!FD_ISSET(p.ends[2][0], &writes.set) && !FD_ISSET(p.ends[1][0], &reads.set));
+    FD_ZERO(&reads);
+    FD_ZERO(&writes);
+    FD_SET(0, &reads);
+    CHECK(wsi_poll_export(&poller, &reads, &writes, &highest));
+    CHECK(FD_ISSET(0, &reads) && FD_ISSET(p.ends[2][0], &reads));
+    CHECK(!FD_ISSET(p.ends[2][0], &writes) && !FD_ISSET(p.ends[1][0], &reads));
     CHECK_EQ(highest, 1000);
     highest = -1;
-    CHECK(wsi_poll_export(&poller, &reads.set, &writes.set, &highest));
+    CHECK(wsi_poll_export(&poller, &reads, &writes, &highest));
     CHECK_EQ(highest, p.ends[2][0]);
-    FD_SET(p.ends[2][0], &writes.set); /* not asked for */
+    FD_SET(p.ends[2][0], &writes); /* not asked for */
     CHECK_EQ(wsi_poll_import(&poller, &reads, &writes), 0);
     CHECK(wsi_poll_next(&poller, &ready) == &p.sources[2]);
     CHECK_EQ(ready, WS_READ);
