@@ -170,8 +170,10 @@ tests_notls: $(NOTLS)
 	@tests/run $(NOTLS)
 
 mutants: # MUTANTS=300 or all, SECTION="FRAME HTTP", ONLY="%_frame %_http", SEED=...: tests/mutants
-	@$(MAKE) programs $(ASAN)
-	@ASAN='$(ASAN) ONLY="$(ONLY)" LEFT_OUT="$(LEFT_OUT)"' tests/mutants
+	@$(MAKE) programs $(MUTATED)
+	@ASAN='$(MUTATED) ONLY="$(ONLY)" LEFT_OUT="$(LEFT_OUT)"' tests/mutants
+MUTATED = $(if $(filter no,$(SANITIZED)),BUILD=build/quick INLINE=no SMALL="$(SMALL_SANITIZED)" CC=clang CFLAGS=-O1 \
+	OBJECT="-shared -fPIC",$(ASAN))
 programs: $(PROGRAMS)
 
 nightly: # one by one: what takes too long for .ci/run

@@ -251,11 +251,11 @@ static void test_fields(void) {
     CHECK(wsi_text_is(wsi_http_method_of(&r), "HEAD"));
     CHECK_MEM(r.host.data, r.host.size, "example.com:8080", 16);
     CHECK_MEM(r.origin.data, r.origin.size, "http://o", 8);
-    CHECK(seen.connection_upgrade && r.keep_alive && r.http11 && !r.chunked);
+    CHECK(seen.connection_upgrade && r.connection_upgrade && r.keep_alive && r.http11 && !r.chunked);
     CHECK(seen.fields >> WSI_FIELD_LENGTH & 1);
     CHECK_EQ(r.content_length, 12);
     CHECK_EQ(parse(&r, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Close\r\n\r\n", 46), 0);
-    CHECK(!r.keep_alive && !seen.connection_upgrade && !(seen.fields >> WSI_FIELD_LENGTH & 1) && !r.origin.data);
+    CHECK(!r.keep_alive && !r.connection_upgrade && !(seen.fields >> WSI_FIELD_LENGTH & 1) && !r.origin.data);
     CHECK_EQ(parse(&r, "GET / HTTP/1.0\r\nHost: a\r\n\r\n", 27), 0);
     CHECK(!r.keep_alive && !r.http11);
     CHECK_EQ(parse(&r, "GET / HTTP/1.1\r\nHost: a\r\nOrigin:\r\n\r\n", 36), 0);

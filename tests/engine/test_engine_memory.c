@@ -341,6 +341,26 @@ static void test_buffered(void) {
     }
 }
 
+/* ws_engine_config: 1 KiB at least, of which input and output need 320 bytes each. */
+static void test_smallest(void) {
+    static const struct { size_t memory, output; bool good; } cases[] = {
+        {1023, 0, false}, {1024, 0, true}, {1024, 319, false}, {1024, 320, true}, {1024, 704, true},
+        {1024, 705, false}, {1024, 1024, false}, {1024, 1025, false}, {1023, 500, false}, {0, 0, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ws_engine_config config;
+        ws_engine engine;
+        if (!test_begin("%zu bytes of memory, %zu of them for output", cases[i].memory, cases[i].output))
+            continue;
+        memset(&config, 0, sizeof config);
+        config.memory = memory;
+        config.memory_size = cases[i].memory;
+        config.output_size = cases[i].output;
+        CHECK_EQ(ws_engine_init(&engine, &config), cases[i].good);
+        CHECK_EQ(ws_engine_error(&engine), cases[i].good ? WS_OK : WS_ERROR_ARGUMENT);
+    }
+}
+
 static void test_wrong_config(void) {
     ws_engine_config config;
     ws_engine engine;
@@ -403,6 +423,7 @@ int main(int argc, char **argv) {
     test_received_wrongly();
     test_full_input();
     test_impossible_sizes();
+    test_smallest();
     test_wrong_config();
     test_origins();
     return test_finish();
