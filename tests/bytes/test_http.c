@@ -287,6 +287,7 @@ static void test_scan(void) {
 }
 
 static void test_headers(void) {
+    static const char *const bad[] = {"A : 1\r\n", " A: 1\r\n", ": 1\r\n", "A\r\n", "A b: 1\r\n", "\t1\r\n"};
     wsi_slice head = wsi_text_z("A: 1\r\nb:2\r\nC: \r\n\r\n"), name, value;
     if (!test_begin("fields one by one"))
         return;
@@ -296,6 +297,12 @@ static void test_headers(void) {
     CHECK(wsi_text_is(name, "b") && wsi_text_is(value, "2"));
     CHECK_EQ(wsi_http_header(&head, &name, &value), WSI_HEADER_FOUND);
     CHECK(wsi_text_is(name, "C") && wsi_text_is(value, ""));
+    CHECK_EQ(wsi_http_header(&head, &name, &value), WSI_HEADER_END);
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        head = wsi_text_z(bad[i]);
+        test_equal(wsi_http_header(&head, &name, &value), WSI_HEADER_BAD, bad[i], __FILE__, __LINE__);
+    }
+    head = wsi_text_z("\nA: 1\r\n"); /* a line without its CR, and empty */
     CHECK_EQ(wsi_http_header(&head, &name, &value), WSI_HEADER_END);
     CHECK(wsi_http_is_header("Host: a", "host") && !wsi_http_is_header("Host", "host"));
     CHECK(!wsi_http_is_header("Hosts: a", "host"));
