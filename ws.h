@@ -11264,6 +11264,7 @@ typedef struct wsi_extra { /* fields that few connections need */
     uint64_t messages[2], bytes[2]; /* in, out */
     uint8_t began;                  /* who sent the first close frame: 1 the peer, 2 we, 0 nobody */
 #endif
+    uint64_t rate_ends; /* when a pause of WSI_BY_RATE ends */
     uint8_t pong[136];
     size_t pong_size; /* 0: none is pending */
     char reason[124];
@@ -11337,7 +11338,6 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     size_t max_count;
 #endif
 #ifndef WS_NO_FORWARD
-    uint64_t (*until)(const ws_conn *conn); /* when a pause of WSI_BY_RATE ends */
     void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong. NULL: not called */
     void (*conn_freed)(ws_conn *conn); /* the descriptor is closed. NULL: not called */
 #endif
@@ -12078,7 +12078,6 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 }
 
 #ifndef WS_NO_FORWARD
-static uint64_t wsi_conn_rate_ends(const ws_conn *conn) { return wsi_conn_endpoint(conn)->until(conn); }
 static void wsi_conn_meter(ws_conn *conn, size_t size) {
     if (wsi_conn_endpoint(conn)->meter)
         wsi_conn_endpoint(conn)->meter(conn, size);
@@ -12090,12 +12089,11 @@ static void wsi_conn_freed(ws_conn *conn) {
 #else
 static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
-static uint64_t wsi_conn_rate_ends(const ws_conn *conn) { return (void)conn, UINT64_MAX; }
 #endif
 
 /* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again. */
 WSI_RARE uint64_t wsi_conn_tick_paused(ws_conn *conn, uint64_t next) {
-    uint64_t until = conn->pause_reasons & WSI_BY_RATE ? wsi_conn_rate_ends(conn) : UINT64_MAX;
+    uint64_t until = conn->pause_reasons & WSI_BY_RATE ? conn->extra->rate_ends : UINT64_MAX;
     if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
         wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE);
     else if (until <= wsi_conn_loop(conn)->now)
@@ -12841,7 +12839,7 @@ static void wsi_conn_reset(ws_conn *conn) {
 static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) { (void)endpoint; }
 #else
 /* Adds a server's or client's counters and connections to stats. */
-static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
+static void wsi_endpoint_add_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     stats->accepted += endpoint->env.counts.accepted;
     stats->refused_4xx += endpoint->env.counts.refused[0];
     stats->refused_5xx += endpoint->env.counts.refused[1];
@@ -12854,8 +12852,8 @@ static void wsi_endpoint_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     }
 }
 
-/* The loop's own figures, without those of its servers and clients. loop NULL: all are zero. */
-static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
+/* loop NULL: all figures are zero. only: leaves out what other servers and clients have counted; NULL: none. */
+static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
     memset(&stats, 0, sizeof stats);
@@ -12864,17 +12862,19 @@ static ws_stats wsi_endpoint_figures(const ws_loop *loop) {
     stats = loop->stats;
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
+    if (only)
+        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* so far those of ended servers */
+    for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
+        if (!only || endpoint == only)
+            wsi_endpoint_add_stats(&stats, endpoint);
     return stats;
 }
 
-WS_API ws_stats ws_loop_stats(const ws_loop *loop) {
-    ws_stats stats = wsi_endpoint_figures(loop);
-    for (const wsi_endpoint *endpoint = loop ? loop->endpoints : NULL; endpoint; endpoint = endpoint->next)
-        wsi_endpoint_stats(&stats, endpoint);
-    return stats;
-}
+WS_API ws_stats ws_loop_stats(const ws_loop *loop) { return wsi_endpoint_stats(loop, NULL); }
 
-static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) { wsi_endpoint_stats(&endpoint->loop->stats, endpoint); }
+static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) {
+    wsi_endpoint_add_stats(&endpoint->loop->stats, endpoint);
+}
 #endif /* WS_NO_STATS */
 
 /* Frees an endpoint that is marked as freed, once it has no connections left. */
@@ -14584,8 +14584,11 @@ static void wsi_server_open(ws_request *request) {
 }
 
 static void wsi_server_send(ws_request *request) {
+    ws_conn *conn = request->conn;
     const wsi_web_calls *web = WSI_ADD_ON(request->server->endpoint.loop->web_calls);
     bool upgrade = request->head->upgrade;
+    if (request->head != &conn->engine.env->request)
+        conn->engine.env->request = *request->head;
     if (web && !web->finish(request))
         (void)wsi_request_fail(request, 500);
     if (!request->status && upgrade)
@@ -14593,7 +14596,7 @@ static void wsi_server_send(ws_request *request) {
     else if (!request->status || request->failed) /* no answer was given, or none that can be sent */
         wsi_request_status(request, request->status ? request->status : 500);
     else
-        (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), request->status,
+        (void)wsi_engine_respond(&conn->engine, wsi_request_window(request), request->status,
                                  wsi_server_lines(request), wsi_request_buffer(request, WSI_REPLY),
                                  wsi_request_is_followed(request) && !upgrade);
 }
@@ -14605,11 +14608,8 @@ static void wsi_server_finish(ws_request *request) {
         wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn)));
     if (wsi_request_waits(request))
         return;
-    if (conn->engine.state == WSI_ASKED) { /* a hook may have ended its server */
-        if (request->head != &conn->engine.env->request)
-            conn->engine.env->request = *request->head;
+    if (conn->engine.state == WSI_ASKED) /* a hook may have ended its server */
         wsi_server_send(request);
-    }
     wsi_request_end(request);
     if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
         conn->handler->on_open(conn);
@@ -14945,8 +14945,6 @@ static void wsi_listener_remove(const wsi_listener *listener) {
 
 /* Removes the file before it closes the socket: while that is open, no other file can get its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
-    if (listener->source.link.descriptor == WSI_NO_SOCKET)
-        return;
     (void)wsi_poll_set(&listener->server->endpoint.loop->poll, &listener->source, WS_NONE);
     wsi_listener_remove(listener);
     wsi_tcp_close(&listener->source.link);
@@ -15057,22 +15055,6 @@ static const char *wsi_server_date(wsi_env *env) {
 }
 #endif
 
-static void wsi_server_prepare(ws_server *server, const ws_server_config *config) {
-    wsi_endpoint *endpoint = &server->endpoint;
-    endpoint->max_count = config->max_connections ? config->max_connections : 100000;
-    endpoint->env.date = wsi_server_date;
-    endpoint->env.read = wsi_engine_request;
-    endpoint->handshake = wsi_server_request;
-    endpoint->leave = wsi_server_leave;
-    endpoint->stop = wsi_server_stop;
-    endpoint->release = wsi_server_release;
-    endpoint->fire = wsi_server_fire;
-    server->last_route = &server->routes;
-    server->last_hook = &server->hooks;
-    server->last_listener = &server->listeners;
-    server->endpoint.loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
-}
-
 #ifndef WS_NO_TEST
 static bool wsi_server_has_port(const ws_server_config *config) { return !config->no_port; }
 #else
@@ -15105,9 +15087,22 @@ static ws_error wsi_listener_add(ws_server *server, const ws_server_config *conf
 }
 
 static ws_error wsi_server_start(ws_server *server, const ws_server_config *config) {
-    wsi_reason *why = &server->endpoint.loop->why;
-    const wsi_forward_calls *forward = WSI_ADD_ON(server->endpoint.loop->forward_calls);
-    if (server->endpoint.loop->shutting_down)
+    wsi_endpoint *endpoint = &server->endpoint;
+    wsi_reason *why = &endpoint->loop->why;
+    const wsi_forward_calls *forward = WSI_ADD_ON(endpoint->loop->forward_calls);
+    endpoint->max_count = config->max_connections ? config->max_connections : 100000;
+    endpoint->env.date = wsi_server_date;
+    endpoint->env.read = wsi_engine_request;
+    endpoint->handshake = wsi_server_request;
+    endpoint->leave = wsi_server_leave;
+    endpoint->stop = wsi_server_stop;
+    endpoint->release = wsi_server_release;
+    endpoint->fire = wsi_server_fire;
+    endpoint->loop->ready[WSI_KIND_LISTENER] = wsi_server_accept;
+    server->last_route = &server->routes;
+    server->last_hook = &server->hooks;
+    server->last_listener = &server->listeners;
+    if (endpoint->loop->shutting_down)
         return wsi_reason_set(why, WS_ERROR_STATE, "ws_listen: loop is shutting down");
     ws_error error = wsi_server_keep_list(server, &server->hosts, config->hosts, false, why);
     if (!error)
@@ -15134,7 +15129,6 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *given) {
         (void)wsi_loop_fail(loop, WS_ERROR_MEMORY);
         return NULL;
     }
-    wsi_server_prepare(server, &config);
     ws_error error = wsi_server_start(server, &config);
     if (!error)
         return server;
@@ -15151,9 +15145,8 @@ WS_API void ws_server_free(ws_server *server) {
         return;
     wsi_endpoint_end(&server->endpoint, true);
     server->endpoint.freed = true;
-    if (!server->endpoint.count) {
-        wsi_endpoint_retire(&server->endpoint);
-    } else if (!loop->busy) {
+    wsi_endpoint_retire(&server->endpoint);
+    if (!loop->busy) {
         loop->busy = true;
         wsi_conn_end_round(loop);
         loop->busy = false;
@@ -15162,12 +15155,7 @@ WS_API void ws_server_free(ws_server *server) {
 
 #ifndef WS_NO_STATS
 WS_API ws_stats ws_server_stats(const ws_server *server) {
-    ws_stats stats = wsi_endpoint_figures(server ? server->endpoint.loop : NULL);
-    if (!server)
-        return stats;
-    stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* so far those of ended servers */
-    wsi_endpoint_stats(&stats, &server->endpoint);
-    return stats;
+    return wsi_endpoint_stats(server ? server->endpoint.loop : NULL, server ? &server->endpoint : NULL);
 }
 #endif
 
@@ -15238,7 +15226,6 @@ typedef struct wsi_bounded { /* an address with limits */
 typedef struct wsi_slot { /* each connection has one, by its number */
     wsi_bounded *address; /* NULL: the connection is not counted */
     wsi_meter messages, bytes;
-    uint64_t until;       /* when a pause of WSI_BY_RATE ends */
 } wsi_slot;
 
 typedef struct wsi_bounds {
@@ -15274,8 +15261,6 @@ static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     }
     return (wsi_slot *)(void *)entries->data + conn->number;
 }
-
-static uint64_t wsi_bounds_until(const ws_conn *conn) { return wsi_bounds_slot(conn)->until; }
 
 /* --- addresses --- */
 
@@ -15365,9 +15350,9 @@ static bool wsi_bounds_count(ws_conn *conn, uint64_t messages, uint64_t bytes) {
     wait = wait > second ? wait : second;
     if (!wait)
         return true;
-    if (bounds->rate_closes)
+    if (bounds->rate_closes || !wsi_conn_extra(conn))
         return ws_close(conn, WS_CLOSE_POLICY, "too many messages") && false;
-    slot->until = now + wait;
+    conn->extra->rate_ends = now + wait;
     conn->pause_reasons |= WSI_BY_RATE;
     conn->paused = true;
     wsi_conn_tick(conn);
@@ -15418,7 +15403,6 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
     if (!server->bounds)
         return WS_ERROR_MEMORY;
     server->endpoint.meter = wsi_bounds_control;
-    server->endpoint.until = wsi_bounds_until;
     server->endpoint.conn_freed = wsi_bounds_leave;
     return WS_OK;
 }
@@ -15749,6 +15733,10 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
 
 static const wsi_forward_calls wsi_forward_functions = {
     wsi_forward_start, wsi_forward_accept, wsi_forward_admits, wsi_bounds_meter, wsi_bounds_release};
+
+static void wsi_forward_setup(ws_loop *loop) { loop->forward_calls = &wsi_forward_functions; }
+#else
+static void wsi_forward_setup(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_FORWARD */
 
 #ifndef WS_NO_HTTP
@@ -17343,6 +17331,10 @@ static const wsi_tls_calls wsi_tls_functions = {
     wsi_tls_hmac,
 #endif
 };
+
+static void wsi_tls_setup(ws_loop *loop) { loop->tls_calls = &wsi_tls_functions; }
+#else
+static void wsi_tls_setup(ws_loop *loop) { (void)loop; }
 #endif /* WS_NO_TLS */
 
 #ifndef WS_NO_CLIENT
@@ -19371,18 +19363,6 @@ static void wsi_trace_setup(ws_loop *loop, const ws_loop_config *config) { (void
    The constructors of loops, which know the add-ons. Calls LOOP, FORWARD, WEB, TLS, CLIENT, BLOCKING, TRACE.
 */
 
-#ifndef WS_NO_TLS
-static void wsi_setup_tls(ws_loop *loop) { loop->tls_calls = &wsi_tls_functions; }
-#else
-static void wsi_setup_tls(ws_loop *loop) { (void)loop; }
-#endif
-
-#ifndef WS_NO_FORWARD
-static void wsi_setup_forward(ws_loop *loop) { loop->forward_calls = &wsi_forward_functions; }
-#else
-static void wsi_setup_forward(ws_loop *loop) { (void)loop; }
-#endif
-
 #ifndef WS_NO_HTTP
 static void wsi_setup_web(ws_loop *loop) { loop->web_calls = &wsi_web_functions; }
 #else
@@ -19393,8 +19373,8 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config) {
     ws_loop *loop = wsi_loop_new(config, true);
     if (!loop)
         return NULL;
-    wsi_setup_tls(loop);
-    wsi_setup_forward(loop);
+    wsi_tls_setup(loop);
+    wsi_forward_setup(loop);
     wsi_setup_web(loop);
     wsi_trace_setup(loop, config);
     return loop;
@@ -19409,7 +19389,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
     wsi_client *client = wsi_blocking_new(&own, url ? url : "", config);
     if (!client)
         return NULL;
-    wsi_setup_tls(client->endpoint.loop);
+    wsi_tls_setup(client->endpoint.loop);
     wsi_client_launch(client);
     return wsi_blocking_open(client);
 }
