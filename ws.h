@@ -2358,8 +2358,7 @@ static uint32_t wsi_utf8_lead(uint8_t c) {
 }
 
 #ifdef WS_NO_DISPATCH
-static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
-static size_t wsi_utf8_skip_few(const uint8_t *data, size_t i, size_t size) { return (void)data, (void)size, i; }
+static size_t wsi_utf8_skip(const uint8_t *data, size_t i, size_t size) { return wsi_utf8_skip_ascii(data, i, size); }
 #else
 /* Three vector operations for wsi_utf8_wrong: table lookup, subtraction with saturation, and a test of bits. */
 #ifdef __x86_64__
@@ -2390,47 +2389,41 @@ WSI_INLINE bool wsi_utf8_any(wsi_utf8_wide wide, uint8_t bits) { return vmaxvq_u
 static bool wsi_utf8_has_wide(void) { return true; }
 #endif
 
-/* The lookup method checks a register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per
-   Byte, 2021). Each bit stands for an error that two adjacent bytes can make. Three tables, for the first byte's halves
-   and the second's high half, give the errors possible with that half. An error in all three tables has occurred. */
-enum {
-    WSI_UTF8_SHORT = 1, /* a lead byte, then no continuation byte */
-    WSI_UTF8_STRAY = 2, /* ASCII, then a continuation byte */
-    WSI_UTF8_LOW2 = 4, /* overlong: c0, c1 */
-    WSI_UTF8_LOW3 = 8, /* overlong: e0, then 80 to 9f */
-    WSI_UTF8_HALF = 16, /* a surrogate: ed, then a0 to bf */
-    WSI_UTF8_LOW4 = 32, /* overlong or too large: f0, or f5 to ff, then 80 to 8f */
-    WSI_UTF8_BIG = 64, /* too large: f4 to ff, then 90 to bf */
-    WSI_UTF8_NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
-    WSI_UTF8_ANY = WSI_UTF8_SHORT | WSI_UTF8_STRAY | WSI_UTF8_NEXT,
-    WSI_UTF8_PAST = WSI_UTF8_ANY | WSI_UTF8_LOW4 | WSI_UTF8_BIG, /* f5 and more */
-    WSI_UTF8_TAIL = WSI_UTF8_STRAY | WSI_UTF8_NEXT | WSI_UTF8_LOW2
-};
-
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
     wsi_utf8_wide wide;
     memcpy(&wide, data, sizeof wide);
     return wide;
 }
 
-/* For each byte at data, the result is nonzero if it cannot follow the three bytes before it. */
+/* For each byte at data, the result is nonzero if it cannot follow the three bytes before it. The lookup method checks
+   a register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per Byte, 2021). Each bit
+   stands for an error that two adjacent bytes can make. Three tables, for the first byte's halves and the second's high
+   half, give the errors possible with that half. An error in all three tables has occurred. */
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
+    enum {
+        SHORT = 1, /* a lead byte, then no continuation byte */
+        STRAY = 2, /* ASCII, then a continuation byte */
+        LOW2 = 4, /* overlong: c0, c1 */
+        LOW3 = 8, /* overlong: e0, then 80 to 9f */
+        HALF = 16, /* a surrogate: ed, then a0 to bf */
+        LOW4 = 32, /* overlong or too large: f0, or f5 to ff, then 80 to 8f */
+        BIG = 64, /* too large: f4 to ff, then 90 to bf */
+        NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
+        ANY = SHORT | STRAY | NEXT,
+        PAST = ANY | LOW4 | BIG, /* f5 and more */
+        TAIL = STRAY | NEXT | LOW2
+    };
     static const uint8_t first_high[16] = {
-        WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY, WSI_UTF8_STRAY,
-        WSI_UTF8_STRAY, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_NEXT, WSI_UTF8_SHORT | WSI_UTF8_LOW2,
-        WSI_UTF8_SHORT, WSI_UTF8_SHORT | WSI_UTF8_LOW3 | WSI_UTF8_HALF, WSI_UTF8_SHORT | WSI_UTF8_LOW4 | WSI_UTF8_BIG
+        STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, NEXT, NEXT, NEXT, NEXT, SHORT | LOW2, SHORT,
+        SHORT | LOW3 | HALF, SHORT | LOW4 | BIG
     };
     static const uint8_t first_low[16] = {
-        WSI_UTF8_ANY | WSI_UTF8_LOW2 | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, WSI_UTF8_ANY | WSI_UTF8_LOW2, WSI_UTF8_ANY,
-        WSI_UTF8_ANY, WSI_UTF8_ANY | WSI_UTF8_BIG, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST,
-        WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST, WSI_UTF8_PAST | WSI_UTF8_HALF, WSI_UTF8_PAST,
-        WSI_UTF8_PAST
+        ANY | LOW2 | LOW3 | LOW4, ANY | LOW2, ANY, ANY, ANY | BIG, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST,
+        PAST | HALF, PAST, PAST
     };
     static const uint8_t second_high[16] = {
-        WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT,
-        WSI_UTF8_SHORT, WSI_UTF8_TAIL | WSI_UTF8_LOW3 | WSI_UTF8_LOW4, WSI_UTF8_TAIL | WSI_UTF8_LOW3 | WSI_UTF8_BIG,
-        WSI_UTF8_TAIL | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_TAIL | WSI_UTF8_HALF | WSI_UTF8_BIG, WSI_UTF8_SHORT,
-        WSI_UTF8_SHORT, WSI_UTF8_SHORT, WSI_UTF8_SHORT
+        SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, TAIL | LOW3 | LOW4, TAIL | LOW3 | BIG,
+        TAIL | HALF | BIG, TAIL | HALF | BIG, SHORT, SHORT, SHORT, SHORT
     };
     wsi_utf8_wide second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
     wsi_utf8_wide ways = wsi_utf8_look(first_high, first >> 4) & wsi_utf8_look(first_low, first & 15)
@@ -2486,11 +2479,11 @@ WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t si
     return k > end - i ? end : i;
 }
 
-static size_t wsi_utf8_skip_blocks(const uint8_t *data, size_t i, size_t size) {
-    return size >= 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_long(data, i, size) : i;
-}
-
-static size_t wsi_utf8_skip_few(const uint8_t *data, size_t i, size_t size) {
+/* Skips ASCII and, in texts for which it pays off, whatever else is valid. */
+static size_t wsi_utf8_skip(const uint8_t *data, size_t i, size_t size) {
+    if (size >= 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide())
+        i = wsi_utf8_long(data, i, size);
+    i = wsi_utf8_skip_ascii(data, i, size);
     return size - i >= 24 && size < 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide() ? wsi_utf8_short(data, i, size) : i;
 }
 #endif
@@ -2500,9 +2493,7 @@ static bool wsi_utf8_feed(uint32_t *state, const uint8_t *data, size_t size) {
     size_t i = 0;
     for (;;) {
         if (!now) {
-            i = wsi_utf8_skip_blocks(data, i, size);
-            i = wsi_utf8_skip_ascii(data, i, size);
-            i = wsi_utf8_skip_few(data, i, size);
+            i = wsi_utf8_skip(data, i, size);
             if (i == size)
                 break;
             now = wsi_utf8_lead(data[i++]);
