@@ -4935,15 +4935,24 @@ WS_API bool ws_engine_close(ws_engine *engine, uint16_t code, const char *reason
    MEMORY, TEXT, UTF8. Prefixes: wsi_print_, wsi_html_.
 */
 
-typedef struct wsi_printer {
+typedef struct wsi_printer wsi_printer;
+
+typedef struct wsi_print_language { /* JSON or HTML */
+    const char *special; /* '%', and the characters that `quote` handles */
+    const char *none;    /* written for NULL, NaN and infinity */
+    void (*text)(wsi_printer *printer, const char *text, size_t size, bool raw); /* writes %s and %-s */
+    const char *(*quote)(wsi_printer *printer, const char *at); /* returns the rest of the format */
+    bool (*valid)(const void *text, size_t size); /* checks the result. NULL: always valid */
+} wsi_print_language;
+
+struct wsi_printer {
+    const wsi_print_language *language;
     wsi_memory *memory; /* NULL: the buffer does not grow, but its size still counts all output */
     wsi_buffer *buffer;
     va_list arguments;
-    void (*text)(struct wsi_printer *printer, const char *text, size_t size, bool raw);
-    const char *none; /* written for NULL, NaN and infinity */
     ws_error error;   /* the first error; nothing is written after it */
     char quote;       /* JSON: the quote that ends the string in the format; 0 outside strings */
-} wsi_printer;
+};
 
 typedef struct wsi_print_spec { /* a conversion specification */
     bool minus, exact;         /* exact: has a precision */
@@ -4974,14 +4983,14 @@ static void wsi_print_put(wsi_printer *printer, const void *data, size_t size) {
 static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
     const char *text = va_arg(printer->arguments, const char *), *zero;
     if (!text) {
-        wsi_print_put(printer, printer->none, strlen(printer->none));
+        wsi_print_put(printer, printer->language->none, strlen(printer->language->none));
         return;
     }
     zero = spec.exact ? (const char *)memchr(text, 0, (size_t)spec.precision) : text + strlen(text);
     if (spec.length)
         wsi_print_fail(printer, WS_ERROR_FORMAT);
     else
-        printer->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
+        printer->language->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
 
 /* Fetches an integer argument. A negative value wraps around. */
@@ -5031,7 +5040,7 @@ static void wsi_print_double(wsi_printer *printer, wsi_print_spec spec) {
         return;
     }
     if (!(value >= -DBL_MAX && value <= DBL_MAX)) {
-        wsi_print_put(printer, printer->none, strlen(printer->none));
+        wsi_print_put(printer, printer->language->none, strlen(printer->language->none));
         return;
     }
     if (spec.exact) {
@@ -5084,30 +5093,38 @@ static const char *wsi_print_convert(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* memory NULL: the buffer does not grow. A call of wsi_print_end must follow. */
-static void wsi_print_start(wsi_printer *printer, wsi_memory *memory, wsi_buffer *buffer, va_list arguments) {
-    memset(printer, 0, sizeof *printer);
-    printer->memory = memory;
-    printer->buffer = buffer;
-    printer->none = "";
-    va_copy(printer->arguments, arguments);
+/* Appends to the buffer; after an error (FORMAT, UTF8, MEMORY) the buffer is unchanged. memory NULL: writes at most
+   capacity bytes; a size beyond the capacity is the size needed, and the result is then not checked. */
+static ws_error wsi_print(wsi_memory *memory, wsi_buffer *buffer, const wsi_print_language *language,
+                          const char *format, va_list arguments) {
+    size_t from = buffer->size, plain;
+    wsi_printer printer;
+    memset(&printer, 0, sizeof printer);
+    printer.language = language;
+    printer.memory = memory;
+    printer.buffer = buffer;
+    va_copy(printer.arguments, arguments);
+    while (*format && !printer.error) {
+        plain = strcspn(format, language->special);
+        wsi_print_put(&printer, format, plain);
+        format += plain;
+        if (*format)
+            format = *format == '%' ? wsi_print_convert(&printer, format + 1) : language->quote(&printer, format);
+    }
+    va_end(printer.arguments);
+    if (language->valid && (buffer->size == from || (buffer->size <= buffer->capacity
+                                                     && !language->valid(buffer->data + from, buffer->size - from))))
+        wsi_print_fail(&printer, WS_ERROR_FORMAT);
+    if (printer.error)
+        buffer->size = from;
+    return printer.error;
 }
-
-/* After an error the buffer's size becomes `from` again. */
-static ws_error wsi_print_end(wsi_printer *printer, size_t from) {
-    va_end(printer->arguments);
-    if (printer->error)
-        printer->buffer->size = from;
-    return printer->error;
-}
-
-typedef ws_error wsi_print_function(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments);
 
 /* Prints into the caller's buffer, as ws_json_vprint and ws_html_vprint promise. */
-static size_t wsi_print_into(char *buffer, size_t size, wsi_print_function *print, const char *format,
+static size_t wsi_print_into(char *buffer, size_t size, const wsi_print_language *language, const char *format,
                              va_list arguments) {
     wsi_buffer out = {(uint8_t *)buffer, 0, size};
-    ws_error error = print(NULL, &out, format, arguments);
+    ws_error error = wsi_print(NULL, &out, language, format, arguments);
     if (size)
         buffer[error || out.size >= size ? 0 : out.size] = 0;
     return error ? 0 : out.size;
@@ -5131,24 +5148,10 @@ static void wsi_html_text(wsi_printer *printer, const char *text, size_t size, b
     wsi_print_put(printer, text + from, size - from);
 }
 
-/* Appends HTML to the buffer; after an error the buffer is unchanged. memory NULL: see wsi_json_write. */
-static ws_error wsi_html_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
-    size_t from = buffer->size;
-    wsi_printer printer;
-    wsi_print_start(&printer, memory, buffer, arguments);
-    printer.text = wsi_html_text;
-    while (*format && !printer.error) {
-        size_t plain = strcspn(format, "%");
-        wsi_print_put(&printer, format, plain);
-        format += plain;
-        if (*format)
-            format = wsi_print_convert(&printer, format + 1);
-    }
-    return wsi_print_end(&printer, from);
-}
+static const wsi_print_language wsi_html = {"%", "", wsi_html_text, NULL, NULL};
 
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
-    return wsi_print_into(buffer, size, wsi_html_write, format, arguments);
+    return wsi_print_into(buffer, size, &wsi_html, format, arguments);
 }
 
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) {
@@ -5995,29 +5998,10 @@ static const char *wsi_json_quote(wsi_printer *printer, const char *at) {
     return at;
 }
 
-/* Appends JSON to the buffer; after an error (FORMAT, UTF8, MEMORY) the buffer is unchanged. memory NULL: writes at
-   most capacity bytes; a size beyond the capacity is the size needed, and the result is then not checked. */
-static ws_error wsi_json_write(wsi_memory *memory, wsi_buffer *buffer, const char *format, va_list arguments) {
-    size_t from = buffer->size;
-    wsi_printer printer;
-    wsi_print_start(&printer, memory, buffer, arguments);
-    printer.text = wsi_json_put_text;
-    printer.none = "null";
-    while (*format && !printer.error) {
-        size_t plain = strcspn(format, "%'\"\\");
-        wsi_print_put(&printer, format, plain);
-        format += plain;
-        if (*format)
-            format = *format == '%' ? wsi_print_convert(&printer, format + 1) : wsi_json_quote(&printer, format);
-    }
-    if (buffer->size == from
-        || (buffer->size <= buffer->capacity && !ws_json_valid(buffer->data + from, buffer->size - from)))
-        wsi_print_fail(&printer, WS_ERROR_FORMAT);
-    return wsi_print_end(&printer, from);
-}
+static const wsi_print_language wsi_json = {"%'\"\\", "null", wsi_json_put_text, wsi_json_quote, ws_json_valid};
 
 WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_list arguments) {
-    return wsi_print_into(buffer, size, wsi_json_write, format, arguments);
+    return wsi_print_into(buffer, size, &wsi_json, format, arguments);
 }
 
 WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) {
@@ -6707,8 +6691,8 @@ typedef struct wsi_deflate_bits {
 
 struct wsi_deflate {
     const wsi_deflate_level *level;
-    uint8_t *window;       /* with takeover: room for `reach` + `portion` bytes */
-    size_t filled, portion;
+    uint8_t *window;       /* with takeover: room for `reach` and a portion, which is half as many bytes */
+    size_t filled;         /* bytes in the window */
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* number of the position data[0] */
     const uint8_t *data;   /* where the history begins */
@@ -7224,8 +7208,6 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
     return level->hash_bits < window_bits ? level->hash_bits : (unsigned)window_bits;
 }
 
-static size_t wsi_deflate_portion(int window_bits) { return window_bits < 9 ? 256 : (size_t)1 << (window_bits - 1); }
-
 /* Bytes of heads; with chains, also of links and threes. */
 static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
     size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
@@ -7238,7 +7220,7 @@ static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
     return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + sizeof(wsi_deflate_match) * pick->matches
-           + (takeover ? ((size_t)1 << window_bits) + wsi_deflate_portion(window_bits) : 0);
+           + (takeover ? (size_t)3 << window_bits >> 1 : 0);
 }
 
 static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
@@ -7261,7 +7243,6 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     z->size = wsi_deflate_size(level, window_bits, takeover);
     z->tables = wsi_deflate_tables(pick, window_bits);
     z->reach = (uint32_t)1 << window_bits;
-    z->portion = wsi_deflate_portion(window_bits);
     z->hash_shift = 32u - wsi_deflate_hash_bits(pick, window_bits);
     z->heads = (uint16_t *)(void *)(z + 1);
     z->links = z->heads + ((size_t)1 << (32 - z->hash_shift));
@@ -7277,7 +7258,7 @@ static size_t wsi_deflate_bound(size_t size) { return size + (size >> 7) + 40; }
 /* With takeover: copies a portion to the end of the history. Returns the copy. */
 static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t size) {
     size_t spare = z->filled - z->reach;
-    if (z->filled + size > z->reach + z->portion) {
+    if (z->filled + size > z->reach + z->reach / 2) {
         memmove(z->window, z->window + spare, z->reach);
         z->filled -= spare;
         z->base = (z->base + (uint32_t)spare) & 0xffff;
@@ -7304,7 +7285,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
         z->data = in;
     }
     while (in < end) {
-        size_t portion = z->window && (size_t)(end - in) > z->portion ? z->portion : (size_t)(end - in);
+        size_t portion = z->window && (size_t)(end - in) > z->reach / 2 ? z->reach / 2 : (size_t)(end - in);
         const uint8_t *at = z->window ? wsi_deflate_keep(z, in, portion) : in, *stop = at + portion;
         while (at < stop) {
             const uint8_t *until = stop - at < WSI_DEFLATE_STEP ? stop : at + WSI_DEFLATE_STEP;
@@ -16207,31 +16188,32 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 */
 
 /* Formats a message in loop->printed. Returns WS_OK, or WS_ERROR_ARGUMENT, _FORMAT, _UTF8 or _MEMORY. */
-static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, wsi_print_function *print, const char *format,
-                               va_list arguments) {
+static ws_error wsi_formatted_print(ws_loop *loop, ws_message *message, const wsi_print_language *language,
+                                    const char *format, va_list arguments) {
     ws_error error = WS_ERROR_ARGUMENT;
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (loop->printed.capacity > WSI_ARENA) /* after a large message */
         wsi_buffer_free(&loop->memory, &loop->printed);
     loop->printed.size = 0;
     if (format)
-        error = print(&loop->memory, &loop->printed, format, arguments);
+        error = wsi_print(&loop->memory, &loop->printed, language, format, arguments);
     message->data = loop->printed.data;
     message->size = loop->printed.size;
     message->type = WS_TEXT;
     return error;
 }
 
-static bool wsi_formatted_send(ws_conn *conn, wsi_print_function *print, const char *format, va_list arguments) {
+static bool wsi_formatted_send(ws_conn *conn, const wsi_print_language *language, const char *format,
+                               va_list arguments) {
     ws_message message;
-    ws_error error = wsi_formatted_print(wsi_conn_loop(conn), &message, print, format, arguments);
+    ws_error error = wsi_formatted_print(wsi_conn_loop(conn), &message, language, format, arguments);
     return error ? wsi_engine_refuse(&conn->engine, error) : ws_send(conn, message);
 }
 
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = conn && wsi_formatted_send(conn, wsi_json_write, format, arguments);
+    bool sent = conn && wsi_formatted_send(conn, &wsi_json, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16239,7 +16221,7 @@ WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) {
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = conn && wsi_formatted_send(conn, wsi_html_write, format, arguments);
+    bool sent = conn && wsi_formatted_send(conn, &wsi_html, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16247,9 +16229,9 @@ WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) {
 #ifndef WS_NO_SERVER
 /* Like wsi_room_send. */
 static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws_conn *except, const char *room,
-                                    wsi_print_function *print, const char *format, va_list arguments) {
+                                    const wsi_print_language *language, const char *format, va_list arguments) {
     ws_message message;
-    ws_error error = server ? wsi_formatted_print(server->endpoint.loop, &message, print, format, arguments)
+    ws_error error = server ? wsi_formatted_print(server->endpoint.loop, &message, language, format, arguments)
                             : WS_ERROR_ARGUMENT;
     return error ? wsi_room_fail(sender, error) : wsi_room_send(server, sender, except, room, message);
 }
@@ -16257,7 +16239,7 @@ static bool wsi_formatted_broadcast(ws_server *server, ws_conn *sender, const ws
 WS_API bool ws_broadcast_json(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, &wsi_json, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16266,7 +16248,7 @@ WS_API bool ws_broadcast_others_json(ws_conn *sender, const char *room, const ch
     ws_server *server = ws_conn_server(sender);
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(server, sender, sender, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, sender, sender, room, &wsi_json, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16274,7 +16256,7 @@ WS_API bool ws_broadcast_others_json(ws_conn *sender, const char *room, const ch
 WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, wsi_json_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, &wsi_json, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16282,7 +16264,7 @@ WS_API bool ws_server_broadcast_json(ws_server *server, const char *room, const 
 WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(ws_conn_server(sender), sender, NULL, room, &wsi_html, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16290,7 +16272,7 @@ WS_API bool ws_broadcast_html(ws_conn *sender, const char *room, const char *for
 WS_API bool ws_server_broadcast_html(ws_server *server, const char *room, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, wsi_html_write, format, arguments);
+    bool sent = wsi_formatted_broadcast(server, NULL, NULL, room, &wsi_html, format, arguments);
     va_end(arguments);
     return sent;
 }
@@ -16311,12 +16293,12 @@ WS_API bool ws_slice_number(ws_slice slice, double *number) {
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_HTTP
-static bool wsi_formatted_reply(ws_request *request, int status, const char *type, wsi_print_function *print,
+static bool wsi_formatted_reply(ws_request *request, int status, const char *type, const wsi_print_language *language,
                                 const char *format, va_list arguments) {
     ws_message message;
     if (!wsi_request_open(request))
         return false;
-    if (wsi_formatted_print(request->server->endpoint.loop, &message, print, format, arguments))
+    if (wsi_formatted_print(request->server->endpoint.loop, &message, language, format, arguments))
         return wsi_request_fail(request, 500);
     return wsi_request_answer(request, status, NULL, type, message.data, message.size);
 }
@@ -16324,7 +16306,7 @@ static bool wsi_formatted_reply(ws_request *request, int status, const char *typ
 WS_API bool ws_reply_json(ws_request *request, int status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool replied = wsi_formatted_reply(request, status, "application/json", wsi_json_write, format, arguments);
+    bool replied = wsi_formatted_reply(request, status, "application/json", &wsi_json, format, arguments);
     va_end(arguments);
     return replied;
 }
@@ -16332,7 +16314,7 @@ WS_API bool ws_reply_json(ws_request *request, int status, const char *format, .
 WS_API bool ws_reply_html(ws_request *request, int status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    bool replied = wsi_formatted_reply(request, status, "text/html", wsi_html_write, format, arguments);
+    bool replied = wsi_formatted_reply(request, status, "text/html", &wsi_html, format, arguments);
     va_end(arguments);
     return replied;
 }
@@ -16555,7 +16537,7 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
     ws_message json;
     if (!format)
         return wsi_web_set_cookie(request, sessions->cookie, wsi_text(NULL, 0), -1, sessions->secure);
-    if (wsi_formatted_print(request->server->endpoint.loop, &json, wsi_json_write, format, arguments)
+    if (wsi_formatted_print(request->server->endpoint.loop, &json, &wsi_json, format, arguments)
         || json.size > WSI_SESSION_MAX)
         return false;
     bool set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),

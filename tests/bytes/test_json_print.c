@@ -200,7 +200,7 @@ static ws_error append(wsi_memory *memory, wsi_buffer *buffer, const char *forma
     va_list arguments;
     ws_error error;
     va_start(arguments, format);
-    error = wsi_json_write(memory, buffer, format, arguments);
+    error = wsi_print(memory, buffer, &wsi_json, format, arguments);
     va_end(arguments);
     return error;
 }
