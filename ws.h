@@ -729,7 +729,8 @@ typedef enum ws_trace_kind {
     WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
                             it has arrived, up to 125 bytes */
     WS_TRACE_OUT,        /* a frame is sent or queued; the same fields, but data is the whole payload */
-    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, or a limit */
+    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, a limit, or
+                            much that was decompressed */
     WS_TRACE_RESUMED,    /* reading resumes; data that was already read has been delivered */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
     WS_TRACE_CLOSED,     /* status: the close code, or 0 if it was no WebSocket. text: the reason, or the error */
@@ -1413,11 +1414,13 @@ typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not pa
 typedef struct wsi_codec { /* for compression, shared by a loop's connections */
     const struct wsi_codec_calls *calls; /* NULL: WS_NO_DEFLATE */
     const struct wsi_engine *asking;     /* the engine that allocates now: it is not closed to free memory */
+    void (*turn_over)(struct wsi_engine *e); /* much was decompressed: it is other connections' turn. NULL: none */
 #ifndef WS_NO_DEFLATE
     wsi_memory *memory, *arriving; /* arriving: for decompressed data */
     struct wsi_decompressor *spare; /* not in use; or NULL */
     struct wsi_deflate *compressor; /* without context */
     wsi_buffer compressed;          /* the message that was compressed last */
+    size_t turn;                    /* bytes decompressed since turn_over was last called */
 #endif
 } wsi_codec;
 
@@ -1539,22 +1542,14 @@ static void wsi_memory_init(wsi_memory *memory, ws_allocator allocator, size_t l
     memory->limit = limit;
 }
 
-/* The rare case of wsi_memory_resize: the bytes in use would exceed their peak, so the limit is checked. */
-WSI_RARE void *wsi_memory_raise_peak(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
-    if (new_size - old_size > memory->limit - memory->used)
-        return NULL;
-    void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
-    if (moved)
-        memory->peak = memory->used += new_size - old_size;
-    return moved;
-}
-
 static void *wsi_memory_resize(wsi_memory *memory, void *block, size_t old_size, size_t new_size) {
-    if (new_size > old_size && new_size - old_size > memory->peak - memory->used)
-        return wsi_memory_raise_peak(memory, block, old_size, new_size);
+    if (new_size > old_size && new_size - old_size > memory->limit - memory->used)
+        return NULL;
     void *moved = memory->allocator.resize(memory->allocator.user, block, old_size, new_size);
     if (moved || !new_size)
         memory->used = memory->used - old_size + new_size;
+    if (memory->used > memory->peak)
+        memory->peak = memory->used;
     return moved;
 }
 
@@ -1693,17 +1688,15 @@ static void wsi_table_clear(wsi_memory *memory, wsi_table *table, size_t size) {
 
 /* Adds an entry of this size: a wsi_chain, then zeros. NULL: no memory. Doubles a full table if there is memory. */
 static void *wsi_table_add(wsi_memory *memory, wsi_table *table, uint32_t hash, size_t size) {
-    wsi_table grown = {NULL, 0, 0};
-    grown.bucket_count = table->bucket_count ? table->bucket_count * 2 : 16;
+    wsi_table grown = {NULL, table->bucket_count ? table->bucket_count * 2 : 16, 0};
     if (table->count >= table->bucket_count)
         grown.buckets = (wsi_chain **)wsi_memory_new(memory, grown.bucket_count * sizeof *grown.buckets);
-    for (size_t i = 0; grown.buckets && i < table->bucket_count; i++) {
+    for (size_t i = 0; grown.buckets && i < table->bucket_count; i++)
         while (table->buckets[i]) {
             wsi_chain *moved = table->buckets[i];
             table->buckets[i] = moved->next;
             wsi_table_put(&grown, moved);
         }
-    }
     if (grown.buckets) {
         wsi_table_free(memory, table);
         *table = grown;
@@ -7320,6 +7313,7 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
 enum {
     WSI_PERMESSAGE_CHUNK = 16 << 10,  /* the largest chunk for on_chunk */
     WSI_PERMESSAGE_LARGE = 256 << 10, /* a larger buffer is not kept between messages */
+    WSI_PERMESSAGE_TURN = 1 << 20,    /* bytes of output after which other connections have their turn */
     WSI_PERMESSAGE_TAIL = 4           /* bytes at the end of each message that are not sent (RFC 7692 7.2.1) */
 };
 
@@ -7756,12 +7750,18 @@ WSI_RARE wsi_step wsi_permessage_fail(wsi_engine *e, wsi_decompressor *decompres
 /* Delivers the decompressed data if it is a whole message or a chunk. */
 static wsi_step wsi_permessage_deliver(wsi_engine *e, ws_event *event, wsi_decompressor *decompressor, ws_error error) {
     bool all = !error && !e->left, whole = all && e->final;
+    wsi_codec *codec = e->env->codec;
     uint8_t *data = decompressor->out.data;
     size_t size = decompressor->out.size, checked = decompressor->checked;
     if (error && error != WS_ERROR_BUFFERED)
         return wsi_permessage_fail(e, decompressor, error);
     if (e->type == WS_TEXT && (!wsi_utf8_feed(&e->utf8, data + checked, size - checked) || (whole && e->utf8)))
         return wsi_permessage_fail(e, decompressor, WS_ERROR_UTF8);
+    codec->turn += size - checked;
+    if (codec->turn >= WSI_PERMESSAGE_TURN && codec->turn_over) {
+        codec->turn = 0;
+        codec->turn_over(e);
+    }
     decompressor->checked = size;
     e->more_output = error == WS_ERROR_BUFFERED;
     e->in_frame = !all;
@@ -11350,7 +11350,8 @@ struct ws_conn {
     uint32_t number, generation; /* last: they survive when the struct is reused */
 };
 
-enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 }; /* conn->pause_reasons: by ws_pause; by message_rate or byte_rate */
+/* conn->pause_reasons: by ws_pause; by message_rate or byte_rate, or after a turn of decompressing */
+enum { WSI_BY_PROGRAM = 1, WSI_BY_RATE = 2 };
 
 enum {
     WSI_ACKED = 1 << 18,     /* conn->acked stays below this */
@@ -12065,7 +12066,7 @@ static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size;
 
 /* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again. */
 WSI_RARE uint64_t wsi_conn_tick_paused(ws_conn *conn, uint64_t next) {
-    uint64_t until = conn->pause_reasons & WSI_BY_RATE ? conn->extra->rate_ends : UINT64_MAX;
+    uint64_t until = !(conn->pause_reasons & WSI_BY_RATE) ? UINT64_MAX : conn->extra ? conn->extra->rate_ends : 0;
     if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
         wsi_conn_release_pause(conn, WSI_BY_PROGRAM | WSI_BY_RATE);
     else if (until <= wsi_conn_loop(conn)->now)
@@ -12472,6 +12473,16 @@ WSI_APART void wsi_conn_halt(ws_conn *conn) {
     if (!conn->broken && (conn->source.link.interest & WS_READ))
         WSI_TRACE(&conn->engine, WS_TRACE_PAUSED, 0, NULL, conn->queue.size);
     wsi_conn_interest(conn);
+}
+
+/* Ends the connection's turn of decompressing: it is read and served again in the next round. */
+WSI_RARE void wsi_conn_turn_over(wsi_engine *engine) {
+    ws_conn *conn = (ws_conn *)(void *)engine;
+    if (wsi_conn_dialer(conn) && wsi_conn_dialer(conn)->blocking)
+        return;
+    conn->pause_reasons |= WSI_BY_RATE;
+    conn->paused = true;
+    wsi_timer_set(wsi_conn_loop(conn), &conn->timer, wsi_conn_loop(conn)->now);
 }
 
 /* Serves all complete frames in the loop's window, until the connection is paused. */
@@ -13039,6 +13050,7 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
         endpoint->next->previous = endpoint;
     loop->endpoints = endpoint;
     loop->hooks = wsi_endpoint_hooks;
+    loop->codec.turn_over = wsi_conn_turn_over;
     loop->fire[WSI_TIMER_CONN] = wsi_conn_fire;
     loop->fire[WSI_TIMER_ENDPOINT] = wsi_endpoint_fire;
     loop->ready[WSI_KIND_PLAIN] = wsi_conn_ready;
@@ -19441,6 +19453,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" takes
      IPv4 as well, whatever the system's default is.
    - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
+   - After 1 MiB of decompressed messages or chunks, other connections have their turn: one read may hold 67 MB of them.
    Clients
    - Pauses grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the pause is the longest (see
      reconnect_max_ms).

@@ -323,7 +323,7 @@ static inline bool net_round(int wait_us) {
     net_inside(true);
     (void)ws_run_once(net.loop, 0);
     net_inside(false);
-    return net_read_all() || some;
+    return net_read_all() || some || wsi_loop_is_due(net.loop, net.loop->now);
 }
 
 /* Goes on until nothing moves any more. false: it never ends. */

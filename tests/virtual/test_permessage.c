@@ -451,6 +451,37 @@ static void test_bomb(void) {
     NET_END();
 }
 
+/* What one read brings may be a thousand times as long once it is decompressed. After 1 MiB, and the message or chunk
+   that completes it, other connections have their turn. A round may have two turns: after a read, and after timers. */
+static void test_turns(void) {
+    static uint8_t packed[20 << 20];
+    size_t chunks, i, size, all, rounds, before, most;
+    for (chunks = 0; chunks < 2; chunks++) {
+        if (!test_begin("one read that holds 16 MiB, in %s: 1 MiB a turn", chunks ? "chunks" : "messages of 512 KiB"))
+            continue;
+        CHECK(start_deflate(config_of(false, 0, 0), NULL));
+        net.echo = false;
+        peer *p = open_with(chunks ? "/chunks" : "/", PMD, PMD BOTH), *other = open_with("/chunks", PMD, PMD BOTH);
+        size = bomb(packed, sizeof packed, chunks ? 16 << 20 : 512 << 10);
+        net.received = 0;
+        all = 16 << 20;
+        for (i = 0; i < (chunks ? 1 : 32); i++)
+            send_packed(p, packed, size);
+        for (rounds = most = 0; net.received < all && rounds < 1000; rounds++) {
+            peer_frames(other, "82\"x\"");
+            all++;
+            before = net.received;
+            (void)ws_run_once(net.loop, 0);
+            CHECK(net.received > before);
+            most = net.received - before > most ? net.received - before : most;
+        }
+        CHECK(most <= 2 * ((1 << 20) + (chunks ? 16 << 10 : 512 << 10)) + 1);
+        CHECK(rounds >= 8 && rounds <= 17);
+        CHECK_EQ(ws_state(net.conns[1]), WS_OPEN);
+        NET_END();
+    }
+}
+
 /* Where the output of a chunk ends within the last match, all input has been read, and there is more to deliver. */
 static void test_chunk_within_match(void) {
     static uint8_t packed[2000];
@@ -841,6 +872,7 @@ int main(int argc, char **argv) {
     test_off();
     test_off_engine();
     test_bomb();
+    test_turns();
     test_chunk_within_match();
     test_limits_apart();
     test_echoes();
