@@ -70,8 +70,8 @@ typedef struct drive {
     bool unsent;           /* a chunk could not be echoed */
 } drive;
 
-/* The first nonce is RFC 6455's own, so that its Sec-WebSocket-Accept is known; after that no four
-   bytes come twice. */
+/* The first nonce is RFC 6455's own, so that its Sec-WebSocket-Accept is known; after that no key of four
+   bytes comes twice. */
 static inline bool drive_random(void *user, void *data, size_t size) {
     drive *d = (drive *)user;
     uint8_t *out = (uint8_t *)data;
@@ -85,7 +85,7 @@ static inline bool drive_random(void *user, void *data, size_t size) {
     }
     for (i = 0; i < size; i++)
         out[i] = (uint8_t)(d->random_count * 2654435761u >> (8 * (i & 3)));
-    return true;
+    return size == 4;
 }
 
 #ifndef WS_NO_CLIENT
@@ -132,13 +132,13 @@ static inline uint64_t drive_hash(const uint8_t *data, size_t size) {
 /* r request, o open, f refused, T text, B binary, C chunk, p ping, q pong, c clean close, x unclean close. */
 static inline char drive_letter(const ws_event *event) {
     switch (event->type) {
-    case WS_EVENT_REQUEST: return 'r';
+    case WS_EVENT_REQUEST: return event->message.type == WS_TEXT ? 'r' : '?';
     case WS_EVENT_OPEN: return 'o';
     case WS_EVENT_REFUSED: return 'f';
     case WS_EVENT_MESSAGE: return event->message.type == WS_TEXT ? 'T' : 'B';
     case WS_EVENT_CHUNK: return 'C';
-    case WS_EVENT_PING: return 'p';
-    case WS_EVENT_PONG: return 'q';
+    case WS_EVENT_PING: return event->message.type == WS_BINARY ? 'p' : '?';
+    case WS_EVENT_PONG: return event->message.type == WS_BINARY ? 'q' : '?';
     case WS_EVENT_CLOSED: return event->close.clean ? 'c' : 'x';
     }
     return '?';
