@@ -7960,7 +7960,6 @@ typedef struct wsi_ask { /* what to put into a request */
     wsi_slice target, host; /* host: the value of Host, with the port */
     const char *subprotocols;
     const char *const *headers; /* the program's own lines; NULL: none */
-    const char *more;           /* further lines, each with CRLF */
 } wsi_ask;
 
 /* Sends the program's header lines. Host comes first (RFC 9110 7.2): the program's own line, if there is one. */
@@ -7977,7 +7976,7 @@ static bool wsi_upgrade_headers(wsi_engine *e, const wsi_ask *ask) {
     return sent;
 }
 
-/* Sends a client's request (RFC 6455 4.1). */
+/* Sends a client's request (RFC 6455 4.1), but for the empty line at its end. */
 static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
     uint8_t nonce[16];
     char key[24];
@@ -8001,8 +8000,7 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
            && wsi_engine_raw(e, key, sizeof key)
            && (!ask->subprotocols || !*ask->subprotocols
                || (wsi_engine_text(e, "\r\nSec-WebSocket-Protocol: ") && wsi_engine_text(e, ask->subprotocols)))
-           && wsi_engine_text(e, "\r\n") && (!codec || codec->offer(e)) && wsi_engine_text(e, ask->more)
-           && wsi_engine_text(e, "\r\n");
+           && wsi_engine_text(e, "\r\n") && (!codec || codec->offer(e));
 }
 
 #ifndef WS_NO_ENGINE
@@ -8021,8 +8019,8 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
     for (line = config->headers; line && *line; line++)
         if (!wsi_http_own_header(*line))
             return false;
-    wsi_ask ask = {wsi_text_z(config->path), wsi_text_z(config->host), config->subprotocols, config->headers, ""};
-    return wsi_upgrade_ask(&engine->core, &ask);
+    wsi_ask ask = {wsi_text_z(config->path), wsi_text_z(config->host), config->subprotocols, config->headers};
+    return wsi_upgrade_ask(&engine->core, &ask) && wsi_engine_text(&engine->core, "\r\n");
 }
 #endif
 #elif !defined(WS_NO_ENGINE)
@@ -17336,6 +17334,14 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
+/* How many characters come before the first of these. */
+static size_t wsi_url_until(wsi_slice text, const char *stops) {
+    size_t i = 0;
+    while (i < text.size && !strchr(stops, text.data[i]))
+        i++;
+    return i;
+}
+
 /* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and the characters in others. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
@@ -17404,19 +17410,18 @@ static const char *wsi_url_authority(wsi_url *url, wsi_slice text) {
 /* Reads a ws:, wss:, http: or https: URL. Returns what is wrong with it, or NULL. */
 static const char *wsi_url_parse(wsi_url *url, wsi_slice text) {
     wsi_slice rest = text;
-    size_t i;
     memset(url, 0, sizeof *url);
     if (!wsi_http_scheme(&rest, &url->scheme))
         return "does not begin with ws:// or wss://";
     url->secure = wsi_text_is_nocase(url->scheme, "wss") || wsi_text_is_nocase(url->scheme, "https");
     if (!url->secure && !wsi_text_is_nocase(url->scheme, "ws") && !wsi_text_is_nocase(url->scheme, "http"))
         return "has a scheme other than ws and wss";
-    for (i = 0; i < rest.size && !strchr("/?#", rest.data[i]); i++) {}
-    const char *problem = wsi_url_authority(url, wsi_text(rest.data, i));
+    size_t size = wsi_url_until(rest, "/?#");
+    const char *problem = wsi_url_authority(url, wsi_text(rest.data, size));
     if (problem)
         return problem;
-    url->target = wsi_text(rest.data + i, rest.size - i);
-    if (url->target.size && memchr(url->target.data, '#', url->target.size))
+    url->target = wsi_text(rest.data + size, rest.size - size);
+    if (wsi_url_until(url->target, "#") < url->target.size)
         return "has a fragment (RFC 6455 3)";
     if (!wsi_url_chars(url->target, "@/?"))
         return "has a path or query with characters that must be percent-encoded";
@@ -17432,53 +17437,33 @@ static unsigned wsi_url_dots(wsi_slice segment) {
     return 0;
 }
 
-/* Removes the segments "." and ".." of a path that begins with '/' (RFC 3986 5.2.4). Returns its new size. */
-static size_t wsi_url_remove_dots(char *path, size_t size) {
-    size_t from = 0, to = 0;
-    while (from < size) {
-        size_t end = from + 1;
-        while (end < size && path[end] != '/')
-            end++;
-        unsigned dots = wsi_url_dots(wsi_text(path + from + 1, end - from - 1));
-        while (dots == 2 && to && path[--to] != '/') {}
+/* Removes the segments "." and ".." from the path of a target, which begins at text (RFC 3986 5.2.4). Returns how many
+   bytes it removed. */
+static size_t wsi_url_normalize(wsi_slice *target, char *text) {
+    size_t size = wsi_url_until(*target, "?"), from = 0, to = 0, end;
+    for (; from < size; from = end) {
+        end = from + 1 + wsi_url_until(wsi_text(text + from + 1, size - from - 1), "/");
+        unsigned dots = wsi_url_dots(wsi_text(text + from + 1, end - from - 1));
+        while (dots == 2 && to && text[--to] != '/') {}
         if (!dots) {
-            memmove(path + to, path + from, end - from);
+            memmove(text + to, text + from, end - from);
             to += end - from;
         } else if (end == size) {
-            path[to++] = '/';
+            text[to++] = '/';
         }
-        from = end;
     }
-    return to;
-}
-
-static bool wsi_url_has_scheme(wsi_slice text) {
-    size_t i;
-    for (i = 0; i < text.size && !strchr(":/?#", text.data[i]); i++) {}
-    return i && i < text.size && text.data[i] == ':';
-}
-
-static size_t wsi_url_path_size(wsi_slice target) {
-    const char *query = target.size ? (const char *)memchr(target.data, '?', target.size) : NULL;
-    return query ? (size_t)(query - target.data) : target.size;
-}
-
-/* Removes the dot segments of a target, which begins at text. Returns how many bytes it removed. */
-static size_t wsi_url_normalize(wsi_slice *target, char *text) {
-    size_t path = wsi_url_path_size(*target), kept = wsi_url_remove_dots(text, path);
-    memmove(text + kept, text + path, target->size - path);
-    target->size -= path - kept;
-    return path - kept;
+    memmove(text + to, text + size, target->size - size);
+    target->size -= size - to;
+    return size - to;
 }
 
 /* Resolves a reference, without its fragment, against a base that was parsed from text (RFC 3986 5.2). Dot segments are
    not removed. out has room for both and one byte more. Returns the size. */
 static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
-    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_path_size(base->target), size;
-    bool whole = wsi_url_has_scheme(reference);
-    wsi_slice before;
-    if (wsi_text_until(&reference, '#', &before))
-        reference = before;
+    size_t head = (size_t)(base->target.data - text.data), path = wsi_url_until(base->target, "?"), size;
+    size_t scheme = wsi_url_until(reference, ":/?#");
+    bool whole = scheme && scheme < reference.size && reference.data[scheme] == ':';
+    reference.size = wsi_url_until(reference, "#");
     memcpy(out, text.data, text.size);
     if (!reference.size)
         return text.size;
@@ -17581,12 +17566,10 @@ static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *na
         || !wsi_buffer_reserve(memory, lines, most + credentials.size + 1))
         return false;
     char *to = (char *)lines->data + lines->size, *plain = to + most;
-    ptrdiff_t size = wsi_text_unescape(credentials, plain);
-    if (size < 0)
-        return false;
-    if (!memchr(plain, ':', (size_t)size))
+    size_t size = (size_t)wsi_text_unescape(credentials, plain); /* valid: see wsi_url_credentials */
+    if (!memchr(plain, ':', size))
         plain[size++] = ':'; /* a user without a password */
-    lines->size += wsi_text_base64(to, (const uint8_t *)plain, (size_t)size);
+    lines->size += wsi_text_base64(to, (const uint8_t *)plain, size);
     return wsi_buffer_append(memory, lines, "\r\n", 2);
 }
 
@@ -17610,29 +17593,26 @@ static wsi_slice wsi_dial_credentials(const wsi_client *client) {
 }
 
 static void wsi_dial_send_request(wsi_client *client) {
-    static const char agent[] = "User-Agent: ws.h/" WS_VERSION "\r\n";
     ws_conn *conn = client->conn;
-    wsi_memory *memory = wsi_client_memory(client);
-    wsi_buffer more = {NULL, 0, 0};
-    wsi_slice origin = wsi_text_z(client->config.origin), credentials = wsi_dial_credentials(client);
+    wsi_engine *engine = &conn->engine;
+    const char *origin = client->config.origin;
+    wsi_slice credentials = wsi_dial_credentials(client);
+    wsi_buffer basic = {NULL, 0, 0};
     wsi_ask ask = {client->server.target, client->server.authority, client->config.subprotocols,
-                   client->other_server ? NULL : client->headers, NULL};
-    bool good = wsi_buffer_append(memory, &more, NULL, 0);
-    if (!client->config.no_user_agent && !wsi_dial_has_header(client, "user-agent"))
-        good = good && wsi_buffer_append(memory, &more, agent, sizeof agent - 1);
-    if (origin.data)
-        good = good && wsi_buffer_append(memory, &more, "Origin: ", 8)
-               && wsi_buffer_append(memory, &more, origin.data, origin.size)
-               && wsi_buffer_append(memory, &more, "\r\n", 2);
-    if (credentials.data)
-        good = good && wsi_dial_basic(memory, &more, "Authorization: Basic ", credentials);
-    ask.more = (const char *)more.data;
-    good = good && wsi_upgrade_ask(&conn->engine, &ask);
-    wsi_buffer_free(memory, &more);
+                   client->other_server ? NULL : client->headers};
+    bool named = client->config.no_user_agent || wsi_dial_has_header(client, "user-agent");
+    bool good = (!credentials.data || wsi_dial_basic(wsi_client_memory(client), &basic, "Authorization: Basic ",
+                                                     credentials))
+                && wsi_upgrade_ask(engine, &ask)
+                && (named || wsi_engine_text(engine, "User-Agent: ws.h/" WS_VERSION "\r\n"))
+                && (!origin || (wsi_engine_text(engine, "Origin: ") && wsi_engine_text(engine, origin)
+                                && wsi_engine_text(engine, "\r\n")))
+                && wsi_engine_raw(engine, basic.data, basic.size) && wsi_engine_text(engine, "\r\n");
+    wsi_buffer_free(wsi_client_memory(client), &basic);
     if (good)
         wsi_conn_flush(conn);
     else if (!conn->broken)
-        wsi_client_fail(client, conn->engine.error ? (ws_error)conn->engine.error : WS_ERROR_MEMORY);
+        wsi_client_fail(client, engine->error ? (ws_error)engine->error : WS_ERROR_MEMORY);
 }
 
 /* The socket is connected: starts the opening handshake, after TLS if needed. */
@@ -17669,24 +17649,23 @@ static void wsi_dial_proxy_fail(wsi_client *client, const char *what) {
    answer is incomplete; 0: it is not HTTP. */
 static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
     wsi_buffer *answer = &client->answer;
+    wsi_env *env = &client->endpoint.env;
     size_t from = answer->size, size;
-    wsi_slice head, name, value;
-    wsi_header found;
-    bool http11;
+    wsi_answer checked;
     int status;
     answer->size += got;
-    client->endpoint.env.interim += got;
+    env->interim += got;
     do {
         size = wsi_http_scan(answer->data, from, answer->size);
-        if (size == WSI_HTTP_BAD || (!size && client->endpoint.env.interim > client->endpoint.env.limits.head))
+        if (size == WSI_HTTP_BAD || (!size && env->interim > env->limits.head))
             return 0;
         if (!size)
             return -1;
         wsi_upgrade_unfold(answer->data, size);
-        head = wsi_text((const char *)answer->data, size);
-        status = wsi_upgrade_status(wsi_http_line(&head), &http11);
-        while ((found = wsi_http_header(&head, &name, &value)) == WSI_HEADER_FOUND) {}
-        if (found != WSI_HEADER_END)
+        wsi_upgrade_check(env, wsi_text((const char *)answer->data, size), &checked);
+        status = env->status;
+        env->status = 0; /* ws_status is the server's */
+        if (checked.problem && status != 101)
             return 0;
         answer->size -= size;
         memmove(answer->data, answer->data + size, answer->size);

@@ -373,7 +373,7 @@ static void follow(wsi_slice text, wsi_slice reference) {
         if (good)
             HOLDS(wsi_url_normalize(&to.target, out + (to.target.data - out)) <= size
                   && inside(to.target, wsi_text(out, size)));
-        path = good ? wsi_text(to.target.data, wsi_url_path_size(to.target)) : wsi_text(NULL, 0);
+        path = good ? wsi_text(to.target.data, wsi_url_until(to.target, "?")) : wsi_text(NULL, 0);
         while (path.size) {
             segment = path;
             if (!wsi_text_until(&path, '/', &segment))
