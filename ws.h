@@ -17713,15 +17713,13 @@ static void wsi_dial_tunnel(wsi_client *client, ws_socket descriptor) {
     wsi_source *source = &client->conn->source;
     wsi_memory *memory = wsi_client_memory(client);
     wsi_slice host = wsi_url_bracketed(&client->server), credentials = client->proxy.credentials;
-    unsigned port = (unsigned)client->server.port;
     wsi_buffer request = {NULL, 0, 0};
-    bool good = wsi_buffer_reserve(memory, &request, 2 * host.size + 128);
-    if (good)
-        request.size = (size_t)snprintf((char *)request.data, request.capacity,
-                                        "CONNECT %.*s:%u HTTP/1.1\r\nHost: %.*s:%u\r\n", (int)host.size, host.data,
-                                        port, (int)host.size, host.data, port);
-    good = good && (!credentials.data || wsi_dial_basic(memory, &request, "Proxy-Authorization: Basic ", credentials))
-           && wsi_buffer_append(memory, &request, "\r\n", 2);
+    char target[300], lines[640];
+    (void)snprintf(target, sizeof target, "%.*s:%u", (int)host.size, host.data, (unsigned)client->server.port);
+    (void)snprintf(lines, sizeof lines, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", target, target);
+    bool good = wsi_buffer_append(memory, &request, lines, strlen(lines))
+                && (!credentials.data || wsi_dial_basic(memory, &request, "Proxy-Authorization: Basic ", credentials))
+                && wsi_buffer_append(memory, &request, "\r\n", 2);
     client->phase = WSI_PHASE_TUNNELLING;
     client->answer.size = client->endpoint.env.interim = 0;
     source->link.descriptor = descriptor;
@@ -17756,10 +17754,23 @@ static void wsi_dial_end_race(wsi_client *client) {
     client->race = NULL;
 }
 
+/* The next address. IPv4 and IPv6 alternate as long as there are both, each in the resolver's order (RFC 8305 4). */
+static const wsi_address *wsi_dial_next_address(wsi_race *race) {
+    wsi_address *to = &race->found.list[race->begun], *end = race->found.list + race->found.count, *other = to;
+    while (race->begun && other < end && other->any.sa_family == to[-1].any.sa_family)
+        other++;
+    if (other < end) {
+        wsi_address next = *other;
+        memmove(to + 1, to, (size_t)(other - to) * sizeof next);
+        *to = next;
+    }
+    return to;
+}
+
 /* Begins to connect to the next address. false: it failed, with *error. */
 static bool wsi_dial_begin_racer(wsi_client *client, int *error) {
     wsi_race *race = client->race;
-    const wsi_address *to = &race->found.list[race->begun];
+    const wsi_address *to = wsi_dial_next_address(race);
     wsi_racer *racer = &race->racers[race->begun++];
     ws_link *link = &racer->source.link;
     racer->client = client;
@@ -17800,22 +17811,6 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
     wsi_client_fail(client, wsi_reason_set(&client->why, why, "cannot connect to %s%.*s: %s",
                                            client->proxy.host.data ? "the proxy " : "", wsi_reason_shows(peer),
                                            peer.data, wsi_platform_explain(error, &room)));
-}
-
-/* Begins to connect. IPv4 and IPv6 addresses alternate, each in the resolver's order (RFC 8305 4). */
-static void wsi_dial_connect(wsi_client *client) {
-    wsi_addresses *found = &client->race->found;
-    for (size_t i = 1, next; i < found->count; i++) {
-        next = i;
-        while (next < found->count && found->list[next].any.sa_family == found->list[i - 1].any.sa_family)
-            next++;
-        if (next == found->count)
-            break;
-        wsi_address other = found->list[next];
-        memmove(&found->list[i + 1], &found->list[i], (next - i) * sizeof other);
-        found->list[i] = other;
-    }
-    wsi_dial_connect_next(client, 0);
 }
 
 /* A result that arrived in time may be served after the deadline: then the next step has the full time again. */
@@ -17899,7 +17894,6 @@ static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
     wsi_reason room;
-    client->lookup = NULL;
     wsi_dial_extend_deadline(client);
     if (!wsi_text_is(to->host, client->looked_up) || to->port != client->looked_up_port)
         wsi_dial_look_up(client);
@@ -17908,26 +17902,25 @@ static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     else if (found->error || !found->count)
         wsi_dial_unresolved(client, wsi_platform_explain_name(found->error, &room));
     else
-        wsi_dial_connect(client);
+        wsi_dial_connect_next(client, 0);
 }
 
 static void wsi_dial_resolved(ws_loop *loop, wsi_source *source, unsigned ready) {
     wsi_lookup *lookup = (wsi_lookup *)(void *)source;
     wsi_client *client = lookup->client;
     bool waits = client && client->phase == WSI_PHASE_RESOLVING && !client->conn->broken;
-    ptrdiff_t got = -1;
-    if (waits)
-        got = wsi_tcp_read(&source->link, (uint8_t *)&client->race->found, sizeof client->race->found);
+    ptrdiff_t got = waits ? wsi_tcp_read(&source->link, (uint8_t *)&client->race->found, sizeof client->race->found)
+                          : (ptrdiff_t)WS_FAILED;
     (void)ready;
     if (got == 0)
         return;
     (void)wsi_poll_set(&loop->poll, source, WS_NONE);
     wsi_tcp_close(&source->link);
     lookup->client = NULL;
+    if (client)
+        client->lookup = NULL;
     if (waits)
         wsi_dial_use_addresses(client, got);
-    else if (client)
-        client->lookup = NULL;
     while (loop->lookup_first && !source->link.interest) {
         client = loop->lookup_first;
         wsi_dial_unqueue_lookup(client);
@@ -17961,7 +17954,7 @@ static void wsi_dial_resolve(wsi_client *client) {
             wsi_dial_look_up(client);
         return;
     }
-    wsi_dial_connect(client);
+    wsi_dial_connect_next(client, 0);
 }
 
 /*
