@@ -17482,8 +17482,8 @@ static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice ref
 
 /*
 >> DIAL ===================================================================================
-   How a client connects: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT,
-   HTTP, MESSAGES, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
+   How a client connects: look-ups, addresses, a proxy's tunnel, the opening request. Calls MEMORY, TEXT, HTTP, HEADS,
+   MESSAGES, UPGRADE, PLATFORM, SOCKETS, TCP, POLL, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, URL. Prefixes:
    wsi_dial_, wsi_client_.
 
    A client is an endpoint with one connection, which all its attempts use. An attempt resolves a name, connects to one

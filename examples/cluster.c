@@ -68,7 +68,7 @@ typedef struct room { /* a room with members on this server */
 
 typedef struct member {
     room *room;
-    bool joined; /* its own "joined" came back from Redis; it gets messages from then on */
+    bool joined; /* its own "joined" has come back from Redis; from then on it gets messages */
     char name[NAME_MAX_BYTES + 1];
 } member;
 
@@ -77,7 +77,7 @@ static ws_server *server;
 static const char *server_name;
 static char server_id[17]; /* new for each start */
 static char alive_key[32];
-static unsigned epoch = 1; /* totals of earlier epochs may be wrong */
+static unsigned epoch = 1; /* totals counted in earlier epochs may be wrong */
 static room *rooms[LISTS]; /* a hash table */
 
 static struct { /* the state of Redis, and of the other servers */

@@ -27,7 +27,7 @@ static struct {
     ws_loop *loop;  /* NULL: freed */
     SRWLOCK lock;   /* guards loop */
     HANDLE thread, taken;
-    bool here;      /* a piece was read, and input_read has not taken it yet */
+    bool here;      /* a piece was read that input_read has not taken yet */
     int size, error;
     char piece[INPUT_PIECE];
 #endif
@@ -112,7 +112,7 @@ static inline void input_came(void *unused) {
     input_again(unused);
 }
 
-/* Tells the loop, unless it has ended, of a piece. If it cannot be told now, it is told a little later. */
+/* Tells the loop, unless it has ended, that a piece was read. If the post fails, tries again a little later. */
 static inline void input_tell(void) {
     bool told = false;
     while (!told) {

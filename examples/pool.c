@@ -96,7 +96,7 @@ static void *work(void *unused_argument) {
     (void)unused_argument;
     while ((taken = take()) != NULL) {
         taken->primes = primes_below(taken->number);
-        ws_post(taken->loop, answer, taken); /* cannot fail: there are fewer jobs than pending posts may be */
+        ws_post(taken->loop, answer, taken); /* cannot fail: more posts than there are jobs may be pending */
     }
     return NULL;
 }

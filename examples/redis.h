@@ -23,7 +23,7 @@ static struct {
     ws_loop *loop;
     int socket;    /* -1: none */
     bool ready;    /* set by the program when Redis may get commands */
-    bool stale;    /* a command was lost, because it did not fit */
+    bool stale;    /* a command was lost because the queue was full */
     bool writing;  /* waiting until the socket is writable */
     ws_id pending[PENDING]; /* a ring: the sender of each command without an answer yet; 0: none */
     unsigned pending_first, pending_count;
@@ -165,7 +165,7 @@ static bool redis_connect(void) {
     return redis_command(0, 2, "SELECT", redis.database);
 }
 
-/* Closes the connection, and discards what is queued. */
+/* Closes the connection and discards queued commands. */
 static void redis_close(void) {
     if (redis.socket >= 0) {
         ws_watch(redis.loop, redis.socket, WS_NONE, NULL, NULL);

@@ -179,13 +179,13 @@ static const char socket_js[] =
     "}\n";
 
 static const char page_js[] =
-    "/* What goes into the path: no slash, and nothing invisible that could fake another's name. */\n"
+    "/* A name as it may stand in a path: no slash, and nothing invisible that could fake another name. */\n"
     "function clean(text, otherwise) {\n"
     "  const short = [...text.replace(/[/\\p{C}]/gu, '').trim()].slice(0, 30).join('');\n"
     "  return /^\\.*$/.test(short) ? otherwise : short;\n"
     "}\n"
     "\n"
-    "/* Goes to the room that stands in the page's address. */\n"
+    "/* Enters the room that the page's address names. */\n"
     "function enter() {\n"
     "  let wanted = '';\n"
     "  try { wanted = decodeURIComponent(location.hash.slice(1)); } catch { /* then the lobby */ }\n"
@@ -219,16 +219,16 @@ static const char page_js[] =
     "  $('room').value = '';\n"
     "  $('text').focus();\n"
     "};\n"
-    "const guest = 'guest ' + Math.floor(100 + Math.random() * 900); /* not kept: each tab is another */\n"
+    "const guest = 'guest ' + Math.floor(100 + Math.random() * 900); /* not stored: each tab has another number */\n"
     "$('name').onchange = () => {\n"
     "  $('name').value = clean($('name').value, guest);\n"
-    "  try { localStorage.setItem('name', $('name').value); } catch { /* forbidden: then not */ }\n"
+    "  try { localStorage.setItem('name', $('name').value); } catch { /* storage is forbidden */ }\n"
     "  if (socket.readyState === WebSocket.OPEN) socket.send('/name ' + $('name').value);\n"
     "  else connect();\n"
     "};\n"
     "$('state').onclick = connect;\n"
     "window.onhashchange = enter;\n"
-    "try { $('name').value = localStorage.getItem('name'); } catch { /* forbidden: then a guest */ }\n"
+    "try { $('name').value = localStorage.getItem('name'); } catch { /* storage is forbidden: stay a guest */ }\n"
     "$('name').value = clean($('name').value, guest);\n"
     "enter();\n";
 

@@ -62,14 +62,14 @@ static struct {
 static ws_loop *loop;
 static ws_conn *conn; /* NULL after it has ended */
 static int status = 1;
-static bool failed;    /* an error on our side; the exit status is then 1 even after a clean close */
+static bool failed;    /* there was an error on our side: the exit status is 1 even after a clean close */
 
 static char *line; /* input since the last line break */
 static size_t line_size, line_room;
 static unsigned long lines;
-static bool streaming;  /* in a message whose fragments are the bytes of a pipe */
+static bool streaming;  /* part of a message has been sent, whose parts are what a pipe delivers */
 static bool ended;      /* nothing more to send */
-static uint64_t heard;  /* the last time at which data arrived, or was still being sent */
+static uint64_t heard;  /* when data last arrived, or was still being sent */
 
 /* --- output ----------------------------------------------------------------------------- */
 
@@ -120,7 +120,7 @@ static void on_chunk(ws_conn *from, ws_chunk chunk) {
         printf("<%lu bytes>", (unsigned long)size);
     if (chunk.last && !raw)
         putchar('\n');
-    if (fflush(stdout) || ferror(stdout)) /* a broken pipe is no error: its reader has seen enough */
+    if (fflush(stdout) || ferror(stdout)) /* a broken pipe is no error: its reader wants no more */
         give_up(errno == EPIPE ? NULL : strerror(errno));
 }
 
@@ -241,7 +241,7 @@ static void on_close(ws_conn *closed, ws_close_info why) {
     ws_stop(loop);
 }
 
-/* The option that named the file which the error is about; "" if it is about no file. */
+/* The option whose file the error is about; "": the error is about no file. */
 static const char *option_of(ws_error error, const char *text) {
     const char *const named[][2] = {{"--ca ", option.config.tls.ca_file}, {"--cert ", option.config.tls.cert_file},
                                     {"--key ", option.config.tls.key_file}};

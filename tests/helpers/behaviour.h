@@ -1,6 +1,6 @@
 /*
-   A server without a port and its test clients, in virtual time: what a program sees of a server,
-   without sockets. The log of callbacks is net.h's; what a client got is written down as
+   A server without a port and its test clients, in virtual time: for what a program sees of a server, without sockets.
+   Callbacks write the log of net.h. What a client got is written as
 
        t:hello         a text message
        b:00ff          a binary one
@@ -23,7 +23,7 @@ typedef struct behaviour_state {
 
 static behaviour_state behaviour;
 
-/* A loop in virtual time, and a server that listens nowhere, without routes; config may be NULL. */
+/* A loop in virtual time, and a server without a port and without routes; config may be NULL. */
 static inline bool behaviour_start_bare(const ws_server_config *config) {
     ws_loop_config loop;
     ws_server_config server;
@@ -45,7 +45,7 @@ static inline bool behaviour_start_bare(const ws_server_config *config) {
     return net.server != NULL;
 }
 
-/* And the log's handler at "/". */
+/* The same with a handler at "/" that writes the log. */
 static inline bool behaviour_start_with(const ws_server_config *config) {
     return behaviour_start_bare(config) && net_route("/");
 }
@@ -71,11 +71,11 @@ static inline ws_conn *behaviour_connect(const char *target, const ws_client_con
 static inline ws_conn *behaviour_open(const char *target) {
     ws_conn *conn = behaviour_connect(target, NULL);
     test_equal(ws_status(conn), 101, "the handshake's status", __FILE__, __LINE__);
-    test_equal(ws_state(conn), WS_OPEN, "the state behind the handshake", __FILE__, __LINE__);
+    test_equal(ws_state(conn), WS_OPEN, "the state after the handshake", __FILE__, __LINE__);
     return conn;
 }
 
-/* Lets so much time pass; with 0 all goes on as far as it gets without. The clients do not receive. */
+/* Advances the clock. With 0, everything happens that needs no time. The clients do not receive. */
 static inline void behaviour_wait(uint32_t milliseconds) {
     size_t i;
     if (behaviour.count)
@@ -84,7 +84,7 @@ static inline void behaviour_wait(uint32_t milliseconds) {
         ws_test_wait(behaviour.clients[i], 0);
 }
 
-/* What came since the last time, and whether that was the end. It takes no time. */
+/* Compares what a client got since the last call, and whether its connection has ended. Takes no virtual time. */
 static inline void behaviour_check(ws_conn *conn, const char *wanted, const char *file, int line) {
     bytes got = {NULL, 0, 0};
     char piece[80];
@@ -111,14 +111,14 @@ static inline void behaviour_check(ws_conn *conn, const char *wanted, const char
 
 #define CHECK_GETS(conn, wanted) behaviour_check((conn), (wanted), __FILE__, __LINE__)
 
-/* Frees the clients, then as NET_END. */
+/* Frees the clients, then does what NET_END does. */
 static inline void behaviour_finish(const char *file, int line) {
     size_t i;
     for (i = 0; i < behaviour.count; i++)
         ws_free(behaviour.clients[i]);
     net_finish(file, line);
-    test_equal((long long)behaviour.memory.used, 0, "the clients give back all memory", file, line);
-    test_check(!behaviour.memory.wrong, "the clients' old sizes are right", file, line);
+    test_equal((long long)behaviour.memory.used, 0, "the clients free all memory", file, line);
+    test_check(!behaviour.memory.wrong, "the clients pass the right old sizes", file, line);
 }
 
 #define BEHAVIOUR_END() behaviour_finish(__FILE__, __LINE__)

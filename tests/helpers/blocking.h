@@ -1,4 +1,4 @@
-/* Servers for blocking clients, in a thread each: one that follows a script, one that is a loop. */
+/* Servers for blocking clients, each in a thread of its own: one follows a script, the other runs a loop. */
 #ifndef BLOCKING_H
 #define BLOCKING_H
 
@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-enum { LAST_RESORT_MS = 60000 }; /* after so long a wait for what does not come ends, and the test has failed */
+enum { LAST_RESORT_MS = 60000 }; /* the longest wait for what does not come; then the test fails */
 
 static drive_memory memory;
 static size_t descriptors;
@@ -20,14 +20,14 @@ static inline ws_client_config blocking(void) {
     return config;
 }
 
-static uint32_t asked_ms; /* the longest wait that a call has asked for since a test set this to 0 */
+static uint32_t asked_ms; /* the longest wait that a call asked for since a test set this to 0 */
 
 static inline void note_wait(wsi_client *blocking_client, uint32_t wait_ms) {
     asked_ms = wait_ms > asked_ms ? wait_ms : asked_ms;
     wsi_blocking_round(blocking_client, wait_ms);
 }
 
-/* Frees it; nothing of it is left. */
+/* Frees the connection, and checks that nothing of it is left. */
 static inline void end_of(ws_conn *conn) {
     ws_free(conn);
     CHECK_EQ(memory.used, 0);
@@ -51,8 +51,8 @@ typedef struct script {
     raw_server server;
     pthread_t thread;
     void (*play)(struct script *s);
-    int fd;       /* accepted; -1: not (any more) */
-    bytes in;     /* what came, and was not taken */
+    int fd;       /* of the accepted connection; -1: none */
+    bytes in;     /* what has arrived and was not taken */
     char head[4000];
     bool ended;
 } script;
@@ -66,7 +66,7 @@ static inline void script_more(script *s) {
         s->ended = true;
 }
 
-/* Waits for so many bytes. */
+/* Waits until this many bytes have arrived. */
 static inline bool script_wait(script *s, size_t size) {
     while (s->in.size < size && !s->ended)
         script_more(s);
@@ -102,7 +102,7 @@ static inline void script_close(script *s) {
     s->fd = -1;
 }
 
-/* Accepts, and reads a request's head. */
+/* Accepts a connection and reads the request's head. */
 static inline void script_accept(script *s) {
     struct timeval limit = {LAST_RESORT_MS / 1000, 0};
     int on = 1;
@@ -142,13 +142,13 @@ static inline void script_open(script *s) {
     script_answer(s, "\r\n");
 }
 
-/* Waits for the client's end. */
+/* Waits until the client ends its stream. */
 static inline void script_until_end(script *s) {
     while (!s->ended)
         script_more(s);
 }
 
-/* Waits until the client says something: its close, when it is freed. */
+/* Waits until the client sends something, such as the close frame when it is freed. */
 static inline void script_until_more(script *s) {
     size_t before = s->in.size;
     while (!s->ended && s->in.size == before)
@@ -193,7 +193,7 @@ typedef struct looping {
     ws_server *server;
     pthread_t thread;
     char url[100];
-    unsigned opened, closed; /* for the main thread when it is joined */
+    unsigned opened, closed; /* the main thread reads these after the join */
     uint16_t code;
 } looping;
 
@@ -256,7 +256,7 @@ static inline void served_end(void) {
 
 /* --- how it ends --- */
 
-/* All that may be done to a connection that is no more. */
+/* Everything that a program may do to a connection that has ended. */
 static inline void check_dead(ws_conn *conn, ws_error error) {
     ws_message message = {(const uint8_t *)"x", 1, WS_TEXT};
     char text[64];
@@ -283,7 +283,7 @@ static inline void play_break(script *s) {
 
 static inline void play_deaf(script *s) {
     script_open(s);
-    (void)script_wait(s, 1); /* its close frame, which is not answered */
+    (void)script_wait(s, 1); /* the client's close frame, which gets no answer */
     script_until_end(s);
 }
 

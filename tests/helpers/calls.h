@@ -1,8 +1,8 @@
 /*
-   The system calls that ws.h makes, so that a test can count them and let them fail. Include it
-   before "../../ws.h": from there on each name stands for the function here. Calls count and fail
-   only while the library is inside (net.h says so), never those of the test's own peers, and never
-   those of another thread. Names are resolved from a table of the test's, if it gives one.
+   Replaces the system calls that ws.h makes, so that a test can count them and make them fail. Include it before
+   "../../ws.h": the name of each call then means a function here. Calls count and fail only while ws.h is running in
+   the test's thread (net.h says when), so those of the test's own peers do not. A test may give a table of names, from
+   which host names are looked up.
 */
 #ifndef CALLS_H
 #define CALLS_H
@@ -41,7 +41,7 @@
 #include <unistd.h>
 #endif
 #if defined(WSI_KQUEUE)
-#include <sys/event.h> /* tests/kqueue */
+#include <sys/event.h> /* of tests/helpers/kqueue */
 #elif defined(__linux__)
 #include <sys/epoll.h>
 #endif
@@ -55,12 +55,12 @@ typedef enum calls_kind {
 } calls_kind;
 
 #if defined(WSI_POLLER_DEFAULT)
-enum { CALLS_WAIT = CALLS_KERNEL_FETCH }; /* with which the loops of this test wait */
+enum { CALLS_WAIT = CALLS_KERNEL_FETCH }; /* the kind of call with which this test's loops wait */
 #else
 enum { CALLS_WAIT = CALLS_SELECT };
 #endif
 
-#if defined(_WIN32) /* what carries posts */
+#if defined(_WIN32) /* the kind of call that carries posts */
 #define CALLS_MAIL CALLS_SOCKET
 #else
 #define CALLS_MAIL CALLS_PIPE
@@ -73,19 +73,19 @@ static const char *const calls_names[CALLS_KINDS] = {
     "kevent or epoll_wait"};
 
 typedef struct calls_state {
-    bool inside;                /* the library runs */
-    size_t count[CALLS_KINDS];  /* calls from inside */
-    size_t fail_at[CALLS_KINDS]; /* this call fails, counted from 1; 0: none */
-    bool fail_after;            /* and all behind it */
-    int error;                  /* with this errno; 0: is short, one byte */
-    size_t limit;               /* inside: so many bytes at most in one call; 0: any */
+    bool inside;                /* a call of ws.h is running */
+    size_t count[CALLS_KINDS];  /* how many calls ws.h has made */
+    size_t fail_at[CALLS_KINDS]; /* the number of the call that fails, from 1; 0: none */
+    bool fail_after;            /* all after it fail, too */
+    int error;                  /* the errno; 0: the call does not fail, but moves only one byte */
+    size_t limit;               /* the most bytes that one call of ws.h moves; 0: any number */
     size_t sent_to[1024];       /* send and sendmsg calls by descriptor */
-    int stuck;                  /* once full, this descriptor's socket takes nothing more; 0: none. The system may
-                                   find room for more after a while, whatever the peer does */
+    int stuck;                  /* once this descriptor's socket is full, it takes nothing more; 0: none. Otherwise
+                                   the system may find room after a while, whatever the peer does */
     bool stuck_full;
 } calls_state;
 
-/* The test's thread is the one that counts; tcc has no such variables. */
+/* Each thread has its own, so that only the calls of the test's thread count. tcc has no thread-local variables. */
 #if defined(__TINYC__)
 static calls_state calls;
 #else
@@ -96,7 +96,7 @@ static inline void calls_reset(void) { memset(&calls, 0, sizeof calls); }
 
 static inline size_t calls_writes(void) { return calls.count[CALLS_SEND] + calls.count[CALLS_SENDMSG]; }
 
-/* Counts a call; true: it has to fail. */
+/* Counts a call. true: it must fail. */
 static inline bool calls_hit(calls_kind kind) {
     size_t at = calls.fail_at[kind], count;
     if (!calls.inside)
@@ -108,7 +108,7 @@ static inline bool calls_hit(calls_kind kind) {
     return true;
 }
 
-/* How many bytes a call may carry, when it is not to fail. */
+/* How many bytes a call may move if it does not fail. */
 static inline size_t calls_size(bool hit, size_t size) {
     if (hit && size)
         return 1;
@@ -123,8 +123,8 @@ static inline void calls_sent_to(int fd) {
 /* --- threads --- */
 
 static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER; /* of all that is told here and in "names" */
-static int calls_threads; /* so many run */
+static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER; /* signals every change here and in "names" */
+static int calls_threads; /* how many are running */
 
 static inline void calls_count_thread(int change) {
     (void)pthread_mutex_lock(&calls_lock);
@@ -133,7 +133,7 @@ static inline void calls_count_thread(int change) {
     (void)pthread_mutex_unlock(&calls_lock);
 }
 
-/* Waits until one of the threads that run now has ended. false: there is none. */
+/* Waits until one of the threads that are running now has ended. false: there is none. */
 static inline bool calls_await_thread(void) {
     (void)pthread_mutex_lock(&calls_lock);
     int before = calls_threads;
@@ -147,15 +147,15 @@ static inline bool calls_await_thread(void) {
 
 typedef struct calls_name {
     const char *name;      /* NULL ends the table */
-    const char *addresses; /* "127.0.0.2 ::1", tried in this order; NULL: nobody knows the name */
+    const char *addresses; /* "127.0.0.2 ::1", tried in this order; NULL: the name is unknown */
     bool held;             /* the answer waits for calls_let_go */
 } calls_name;
 
-/* Set it once, before the first thread resolves. Names that are not in it are the system's. */
+/* Set it once, before the first look-up. The system looks up names that are not in it. */
 static const calls_name *calls_table;
 
 static bool calls_open_gate;
-static unsigned calls_resolving; /* answers that are held */
+static unsigned calls_resolving; /* how many answers are held */
 
 static inline void calls_hold(void) {
     (void)pthread_mutex_lock(&calls_lock);
@@ -182,7 +182,7 @@ static inline void calls_pass_gate(void) {
     (void)pthread_mutex_unlock(&calls_lock);
 }
 
-enum { CALLS_MARK = 0x40000000 }; /* in ai_flags of what is made here */
+enum { CALLS_MARK = 0x40000000 }; /* in ai_flags of addresses that were allocated here */
 
 static inline struct addrinfo *calls_address(const char *text, size_t size, unsigned port) {
     struct made {
@@ -253,14 +253,14 @@ static inline void calls_freeaddrinfo(struct addrinfo *all) {
 #if defined(_WIN32)
 #include <calls_windows.h>
 #else
-/* --- of POSIX --- */
+/* --- POSIX --- */
 
 static inline ssize_t calls_recv(int fd, void *data, size_t size, int flags) {
     bool hit = calls_hit(CALLS_RECV);
     return hit && calls.error ? -1 : recv(fd, data, calls_size(hit, size), flags);
 }
 
-/* Whether a descriptor is the one that takes nothing more. */
+/* Whether this is the descriptor that takes nothing more. */
 static inline bool calls_stuck(int fd) {
     bool stuck = calls.stuck_full && fd == calls.stuck;
     if (stuck)
@@ -268,7 +268,7 @@ static inline bool calls_stuck(int fd) {
     return stuck;
 }
 
-/* A short write says that it is full as well as EAGAIN does. */
+/* A short write shows that the socket is full, as EAGAIN does. */
 static inline ssize_t calls_sent(int fd, ssize_t sent, size_t size) {
     if (fd == calls.stuck && (sent < 0 ? errno == EAGAIN : (size_t)sent < size))
         calls.stuck_full = true;
@@ -283,7 +283,7 @@ static inline ssize_t calls_send(int fd, const void *data, size_t size, int flag
     return calls_sent(fd, send(fd, data, calls_size(hit, size), flags), size);
 }
 
-/* A short one: so many bytes of the first parts. */
+/* If it is to be short, sends only that many bytes of the first spans. */
 static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags) {
     bool hit = calls_hit(CALLS_SENDMSG);
     size_t limit = hit ? 1 : calls.inside ? calls.limit : 0, size = 0, i;
@@ -318,7 +318,7 @@ static inline int calls_fcntl(int fd, int command, int argument) {
     return calls_hit(CALLS_FCNTL) ? -1 : fcntl(fd, command, argument);
 }
 
-/* fcntl has two forms. */
+/* fcntl takes two or three arguments. */
 #define CALLS_FCNTL_PICK(fd, command, argument, ...) calls_fcntl(fd, command, argument)
 #define CALLS_FCNTL_CALL(...) CALLS_FCNTL_PICK(__VA_ARGS__, 0, 0)
 

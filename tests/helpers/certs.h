@@ -1,14 +1,13 @@
 /*
-   A small world of certificates, made in memory by OpenSSL when a test starts, so that nothing in
-   the tree expires:
+   The certificates of all tests. OpenSSL makes them in memory when a test starts, so that none expires in the tree:
 
        ca                    signs; `middle` is its intermediate
-       server                "localhost", "host.test", 127.0.0.1; signed by middle, which follows it
+       server                "localhost", "host.test", 127.0.0.1; signed by middle, which follows it in the PEM text
        renewed               the same names, another certificate
        ip, wrong_ip          127.0.0.1, 127.0.0.2
        wrong_host, wildcard  "other.test", "*.host.test"
        expired, future, self_signed, stranger (of an unknown CA), revoked (see crl_pem)
-       alice, odd, nul       clients: "CN=alice,O=Example", every odd character, a zero in the name
+       alice, odd, nul       clients: "CN=alice,O=Example"; all special characters; a zero byte in the name
        foreign               a client of the unknown CA
 
    certs_start() makes them, certs_end() frees them and removes the files that certs_file() wrote.
@@ -30,7 +29,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* All that RFC 4514 wants escaped, and a character that is not ASCII. */
+/* All characters that RFC 4514 escapes, and one that is not ASCII. */
 #define CERTS_ODD "#a,b+c\"d\\e<f>g;h=i \xc3\xa9 "
 #define CERTS_NUL "alice\0evil"
 
@@ -39,25 +38,25 @@ enum { CERTS_DAY = 86400, CERTS_FILES = 32 };
 typedef struct cert {
     X509 *x509;
     EVP_PKEY *key;
-    char *pem;     /* its issuer stands behind it, if that is an intermediate */
+    char *pem;     /* followed by its issuer's, if that is an intermediate */
     char *key_pem;
 } cert;
 
 typedef struct cert_wish {
-    const char *name;   /* CN; name_size 0: its length */
+    const char *name;   /* the CN; name_size 0: up to its zero byte */
     size_t name_size;
     const char *organisation;
     const char *alt;    /* "DNS:localhost,IP:127.0.0.1" */
     const char *usage;  /* "serverAuth" */
-    const cert *issuer; /* NULL: it signs itself */
-    long from, until;   /* days from today; both 0: since yesterday, for a year */
+    const cert *issuer; /* NULL: it is self-signed */
+    long from, until;   /* days from today; both 0: from yesterday, for a year */
     bool ca, rsa;
 } cert_wish;
 
 typedef struct certs_state {
     cert ca, middle, server, renewed, ip, wrong_ip, wrong_host, wildcard, expired, future, self_signed, revoked;
     cert unknown_ca, stranger, below_revoked, revoked_middle, alice, odd, nul, foreign, rsa;
-    char *crl_pem; /* of ca and of middle: revoked, and revoked_middle */
+    char *crl_pem; /* lists of ca and of middle, with revoked and revoked_middle */
     long serial;
     char folder[200];
     char files[CERTS_FILES][280];
@@ -71,7 +70,7 @@ static inline void certs_need(bool good) {
         abort();
 }
 
-/* What was written into a memory BIO, as a string; the BIO is freed. */
+/* The contents of a memory BIO as a string; frees the BIO. */
 static inline char *certs_text(BIO *bio) {
     char *data = NULL, *text;
     long size = BIO_get_mem_data(bio, &data);
@@ -124,7 +123,7 @@ static inline cert certs_make(const cert_wish *wish) {
     made.x509 = X509_new();
     made.key = certs_key(wish->rsa);
     certs_need(name && bio && key_bio && made.x509 && made.key);
-    /* O before CN: as text it is turned round, "CN=alice,O=Example" */
+    /* O before CN: the text has the reverse order, "CN=alice,O=Example" */
     certs_entry(name, NID_organizationName, wish->organisation, 0);
     certs_entry(name, NID_commonName, wish->name, wish->name_size);
     certs_need(X509_set_version(made.x509, 2) && ASN1_INTEGER_set(X509_get_serialNumber(made.x509), ++certs.serial)
@@ -160,7 +159,7 @@ static inline void certs_free(cert *c) {
     memset(c, 0, sizeof *c);
 }
 
-/* Appends the issuer's list of revoked certificates, which holds these two, or fewer when NULL. */
+/* Appends the issuer's revocation list with these two certificates, which may be NULL. */
 static inline void certs_crl(BIO *bio, const cert *issuer, const cert *first, const cert *second) {
     const cert *both[2];
     X509_CRL *crl = X509_CRL_new();
@@ -247,7 +246,7 @@ static inline void certs_start(void) {
     certs.crl_pem = certs_text(crl);
 }
 
-/* RSA keys take their time to be made: only for those who ask. */
+/* Making an RSA key takes long, so this certificate is made only when asked for. */
 static inline const cert *certs_rsa(void) {
     cert_wish wish;
     memset(&wish, 0, sizeof wish);
@@ -261,8 +260,8 @@ static inline const cert *certs_rsa(void) {
     return &certs.rsa;
 }
 
-/* Writes a file into a folder of its own and returns its path, good until certs_end; a second file
-   of one name takes the place of the first. text NULL: only the path, nothing is there. */
+/* Writes a file into a temporary folder and returns its path, valid until certs_end. A second file of this name
+   replaces the first. text NULL: there is no file, only the path. */
 static inline const char *certs_file(const char *name, const char *text) {
     const char *base = getenv("TMPDIR");
     char *path = certs.files[certs.file_count];

@@ -1,13 +1,13 @@
 /*
-   Raw servers for a client under test, in one thread with it: they listen on a free port, accept in
-   the test's rounds, and answer what the test says, true or not. Include it in place of net.h; with
-   "calls.h" before ws.h names are resolved from a table.
+   Raw servers for a client under test, in the same thread: they listen on a free port, accept in the test's rounds, and
+   send what the test says, valid or not. Include this instead of net.h. With "calls.h" before ws.h, host names are
+   looked up in a table.
 
-   Callbacks write net.h's log, and
+   Callbacks write the log of net.h, which here also has
 
-       e:6             on_error, and the number of its ws_error
+       e:6             on_error, with the number of its ws_error
 
-   What on_error could see is kept in `client`.
+   What on_error saw is kept in `client`.
 */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -29,7 +29,7 @@ typedef struct client_state {
     raw_server servers[RAW_SERVERS];
     size_t server_count;
     unsigned errors; /* on_error calls */
-    ws_error error;  /* in the newest */
+    ws_error error;  /* of the last on_error */
     int status;
     char text[800], body[800];
     ws_conn *conn;   /* dialed last */
@@ -98,7 +98,8 @@ static inline void client_start(const ws_loop_config *config) {
     net_start_loop(config);
 }
 
-/* NULL for 127.0.0.1; "::1"; or a Unix socket's path, with a slash. backlog -1: it refuses. fd -1: cannot be had. */
+/* address: NULL for 127.0.0.1, "::1", or the path of a Unix socket, with a slash. backlog -1: connections are
+   refused. fd is -1 if the address cannot be had. */
 static inline raw_server *raw_listen_on(const char *address, int backlog) {
     raw_server *raw = &client.servers[client.server_count++];
     struct sockaddr_storage all;
@@ -149,10 +150,10 @@ static inline void raw_close(raw_server *raw) {
     raw->fd = -1;
 }
 
-/* A port of 127.0.0.1 that refuses. It stays bound, or a server of another program could be given it. */
+/* A port of 127.0.0.1 that refuses connections. It stays bound, so that no server of another program gets it. */
 static inline uint16_t raw_refusing_port(void) { return raw_listen_on(NULL, -1)->port; }
 
-/* Closes the peers of the past: there is place for NET_PEERS. */
+/* Closes and forgets all peers: there is room for NET_PEERS. */
 static inline void raw_forget(void) {
     size_t i;
     for (i = 0; i < net.peer_count; i++) {
@@ -162,17 +163,16 @@ static inline void raw_forget(void) {
     net.peer_count = 0;
 }
 
-/* What a thread that resolves holds is given back when it ends, behind its answer: waits until so many are left. */
+/* A look-up's thread frees its descriptors after it has sent the answer: waits until only this many are open. */
 static inline void client_await_descriptors(size_t wanted) {
 #ifdef CALLS_H
     while ((!NET_PROC || net_descriptors() != wanted) && calls_await_thread()) {}
 #else
-    (void)wanted; /* such a test resolves nothing */
+    (void)wanted; /* such a test looks no name up */
 #endif
 }
 
-/* Whether a thread resolves a name. Its answer is what has to be waited for, however busy this machine is: such rounds
-   do not count. */
+/* Whether a thread is looking a name up. On a busy machine that may take long, so these rounds are not counted. */
 static inline bool client_resolves(void) {
     size_t i;
     for (i = 0; net.loop && i < WSI_LOOKUPS; i++)
@@ -214,7 +214,7 @@ static inline peer *raw_peer(int fd) {
     return p;
 }
 
-/* Serves until a client connects. One that ended already when none does: that is a failure. */
+/* Serves until a client connects. If none does, the test fails, and the peer has ended already. */
 static inline peer *raw_accept_at(raw_server *raw, const char *file, int line) {
     int i, fd = -1;
     for (i = 0; i < RAW_ROUNDS && fd < 0; i += !client_resolves()) {
@@ -228,7 +228,7 @@ static inline peer *raw_accept_at(raw_server *raw, const char *file, int line) {
 
 #define raw_accept(raw) raw_accept_at((raw), __FILE__, __LINE__)
 
-/* Whether nobody has connected, when all has come to rest. */
+/* Whether nobody has connected once everything has settled. */
 static inline bool raw_nobody(raw_server *raw) {
     int fd;
     net_settle();
@@ -238,8 +238,8 @@ static inline bool raw_nobody(raw_server *raw) {
     return fd < 0;
 }
 
-/* Fills the queue of a listener that nobody accepts from, so that a further connection waits. false:
-   this system does not let one wait. */
+/* Fills the queue of a listener that accepts nothing, so that a further connection waits. false: this system refuses
+   instead. */
 static inline bool raw_fill_hole(raw_server *hole) {
     int i;
     for (i = 0; i < 20; i++) {
@@ -263,7 +263,7 @@ static inline bool raw_fill_hole(raw_server *hole) {
 
 /* --- heads --- */
 
-/* Waits for a request's head and takes it. "" when none came; good until the next call. */
+/* Waits for a request's head and takes it. "": none came. Valid until the next call. */
 static inline const char *raw_head(peer *p) {
     static char head[RAW_HEAD];
     size_t at, i;
@@ -287,7 +287,7 @@ static inline bool raw_same_name(const char *line, const char *name) {
     return line[i] == ':';
 }
 
-/* How many lines of this name the head has; the first one's value, without its leading space. */
+/* How many lines of this name the head has; value: that of the first, without the leading space. */
 static inline int raw_find_header(const char *head, const char *name, char *value, size_t size) {
     const char *line = strstr(head, "\r\n");
     int count = 0;
@@ -307,7 +307,7 @@ static inline int raw_header_count(const char *head, const char *name) {
     return raw_find_header(head, name, value, sizeof value);
 }
 
-/* The value; NULL when there is none, or more than one. Good for four calls. */
+/* The value; NULL: there is none, or more than one. Valid for four calls. */
 static inline const char *raw_header(const char *head, const char *name) {
     static char values[4][3000];
     static unsigned turn;
@@ -315,7 +315,7 @@ static inline const char *raw_header(const char *head, const char *name) {
     return raw_find_header(head, name, value, sizeof *values) == 1 ? value : NULL;
 }
 
-/* Whether the head has exactly this line, and just once. */
+/* Whether the head has exactly this line, once. */
 static inline bool raw_has_line(const char *head, const char *line) {
     size_t size = strlen(line);
     const char *at = strstr(head, line), *again = at ? strstr(at + size, line) : NULL;
@@ -326,7 +326,7 @@ static inline int raw_lines(const char *head) {
     int count = 0;
     for (; (head = strstr(head, "\r\n")) != NULL; head += 2)
         count++;
-    return count - 1; /* the empty one */
+    return count - 1; /* without the empty line */
 }
 
 /* The Sec-WebSocket-Accept for a request's head. */
@@ -342,7 +342,7 @@ static inline const char *raw_accept_value(const char *head) {
     return accept;
 }
 
-/* The text with the accept value in place of each '$'. */
+/* The text, with the accept value in place of each '$'. */
 static inline void raw_fill(bytes *out, const char *head, const char *text) {
     for (; *text; text++) {
         const char *accept = raw_accept_value(head);
@@ -366,19 +366,19 @@ static inline void raw_reply(peer *p, const char *head, const char *text) {
 #define RAW_101 "HTTP/1.1 101 Switching Protocols\r\n"
 #define RAW_GOOD RAW_101 RAW_UP RAW_CON RAW_ACC
 
-/* Answers as a good server does; more holds further lines, each with its CRLF. */
+/* Answers as a good server does; more: further lines, each with its CRLF. */
 static inline void raw_answer(peer *p, const char *head, const char *more) {
     char text[2000];
     (void)snprintf(text, sizeof text, RAW_GOOD "%s\r\n", more ? more : "");
     raw_reply(p, head, text);
 }
 
-/* Accepts, answers, and comes to rest: the client's WebSocket is open. */
+/* Accepts and answers a client, and settles: its WebSocket is open. */
 static inline peer *raw_open_at(raw_server *raw, const char *file, int line) {
     peer *p = raw_accept_at(raw, file, line);
     unsigned opened = net.opened;
     raw_answer(p, raw_head(p), NULL);
-    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_check(net_settle(), "the loop settles", file, line);
     test_equal(net.opened, opened + 1, "on_open", file, line);
     return p;
 }
@@ -387,11 +387,11 @@ static inline peer *raw_open_at(raw_server *raw, const char *file, int line) {
 
 /* --- frames --- */
 
-/* What the client sent: exactly these frames, each of them masked. They are taken. */
+/* Checks that the client has sent exactly these frames, all masked, and takes them. */
 static inline void raw_check(peer *p, const char *frames, const char *file, int line) {
     bytes wanted = {NULL, 0, 0}, plain = {NULL, 0, 0};
     wire_write(&wanted, frames, false);
-    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_check(net_settle(), "the loop settles", file, line);
     test_check(wire_plain(&plain, p->in.data, p->in.size, true), "whole frames, all masked", file, line);
     test_memory(plain.data, plain.size, wanted.data, wanted.size, frames, file, line);
     p->in.size = 0;
@@ -401,10 +401,10 @@ static inline void raw_check(peer *p, const char *frames, const char *file, int 
 
 #define CHECK_SENT(p, frames) raw_check((p), (frames), __FILE__, __LINE__)
 
-/* --- a transport that is as plain as TCP: it stands in for TLS under a wss: URL --- */
+/* --- a transport as plain as TCP, in place of TLS for a wss: URL --- */
 
-static unsigned raw_links; /* open and not yet closed */
-static char raw_verified[200]; /* the host that the newest was opened for */
+static unsigned raw_links; /* how many are open */
+static char raw_verified[200]; /* the host that the last one was opened for */
 
 static inline bool raw_link_open(ws_link *link, const char *host, void *user) {
     (void)snprintf(raw_verified, sizeof raw_verified, "%s", host ? host : "");
@@ -439,7 +439,7 @@ static inline void raw_link_close(ws_link *link) {
 static const ws_transport raw_transport = {raw_link_open,  raw_link_read, raw_link_write, raw_link_shut,
                                            raw_link_close, NULL,          &raw_links};
 
-/* Whether the sentence of the newest on_error explains it with this word, in any case. */
+/* Whether the text in the last on_error contains this, in any letter case. */
 static inline bool says(const char *detail) {
     const char *text, *word = DETAIL(client.error, detail);
     size_t i;
@@ -453,7 +453,7 @@ static inline bool says(const char *detail) {
 
 #define CHECK_WHY(word) \
     do { \
-        if (!says(word) && test_failure(__FILE__, __LINE__, "the sentence says " #word)) \
+        if (!says(word) && test_failure(__FILE__, __LINE__, "the error text contains " #word)) \
             printf("    is \"%s\", should have \"%s\"\n", client.text, DETAIL(client.error, word)); \
     } while (0)
 
@@ -464,7 +464,7 @@ static inline void client_proxied(ws_client_config *config, const raw_server *ra
     config->proxy = proxy;
 }
 
-/* Takes the CONNECT and lets it through. */
+/* Accepts a CONNECT and answers it with 200. asked: its request line. */
 static inline peer *let_through(raw_server *raw, char *asked, size_t size) {
     peer *p = raw_accept(raw);
     const char *head = raw_head(p);

@@ -1,5 +1,5 @@
-/* Work counted, not timed: what libc does with memory, by its bytes; basic blocks are counted by count.c. Include this
-   first, and cost_memcpy and its like take the places of memcpy and its like in ws.h. */
+/* Counts work instead of time: the bytes that memcpy and its like copy, and the basic blocks that run (count.c).
+   Include this first: in ws.h, cost_memcpy and its like then replace memcpy and its like. */
 #ifndef COST_H
 #define COST_H
 
@@ -10,7 +10,7 @@
 
 extern unsigned long long count_blocks;
 
-enum { COST_BYTES = 16 }; /* as many are taken for the work of a block */
+enum { COST_BYTES = 16 }; /* this many bytes count as much as one basic block */
 
 static unsigned long long count_bytes;
 

@@ -1,4 +1,4 @@
-/* Documents of all kinds for the tests of the compressor, made from a number. */
+/* Documents of all kinds for the tests of the compressor, generated from a number. */
 #ifndef DEFLATE_TEXTS_H
 #define DEFLATE_TEXTS_H
 
@@ -68,13 +68,13 @@ static inline void text_make(uint32_t *state, unsigned kind, uint8_t *out, size_
     for (i = 0; i < size; i++) {
         uint32_t byte = text_below(state, 256);
         out[i] = (uint8_t)(kind == 0 ? 0 : kind == 1 ? byte : kind == 2 ? 'a' + i % some : byte % (some + 1));
-        if (kind == 8) /* each letter half as frequent as the one before */
+        if (kind == 8) /* each letter is half as frequent as the one before */
             for (byte = 0; byte < 255 && text_below(state, 2); byte++)
                 out[i] = (uint8_t)byte;
     }
 }
 
-/* --- what people and their programs write, of which the benchmark is made --- */
+/* --- texts like those that people and programs write, also for the benchmark --- */
 
 enum { TEXT_WRITTEN = 3 };
 
@@ -93,7 +93,7 @@ static const char *const text_words[] = {
     "name", "president", "team", "minute", "idea", "body", "information", "nothing", "ago", "right", "social", "black",
 };
 
-/* Rare words are many and common ones few, as in a language. */
+/* Most words are rare, and a few are common, as in a language. */
 static inline const char *text_word(uint32_t *state) {
     uint32_t count = sizeof text_words / sizeof *text_words, most = 1 + text_below(state, count);
     return text_words[text_below(state, 1 + text_below(state, most))];

@@ -1,7 +1,6 @@
 /*
-   Drives one ws_engine by hand: bytes go in, in pieces of any size; events are written to a log,
-   what comes out is collected, messages are echoed. The allocator counts and can be made to fail.
-   Include "../../ws.h" with WS_IMPLEMENTATION first.
+   Drives one ws_engine: feeds it bytes in pieces of any size, logs its events, collects its output, echoes messages.
+   The allocator counts, and can be made to fail. Include "../../ws.h" with WS_IMPLEMENTATION first.
 */
 #ifndef DRIVE_H
 #define DRIVE_H
@@ -14,17 +13,17 @@
 #define DRIVE_RESPONSE \
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
-#define DRIVE_MAX_STEPS 50000000u /* beyond, something turns for ever */
+#define DRIVE_MAX_STEPS 50000000u /* a test that takes more is in an endless loop */
 
 typedef struct drive_memory {
     size_t used, peak, calls;
-    size_t fail_at;   /* this call to allocate fails, counted from 1; 0: none */
-    size_t fail_more; /* and so many behind it */
-    bool fail_after;  /* and all calls behind it */
-    bool wrong;       /* an old_size was not what was allocated */
+    size_t fail_at;   /* the number of the allocation that fails, from 1; 0: none */
+    size_t fail_more; /* how many after it fail, too */
+    bool fail_after;  /* all after it fail, too */
+    bool wrong;       /* an old_size was not the size of the block */
 } drive_memory;
 
-/* Each block has its size in front, to compare with what the library believes it to be. */
+/* Each block begins with its size, to be compared with the old_size that ws.h gives. */
 static inline void *drive_resize(void *user, void *block, size_t old_size, size_t new_size) {
     drive_memory *memory = (drive_memory *)user;
     uint8_t *base = block ? (uint8_t *)block - 16 : NULL;
@@ -54,24 +53,23 @@ static inline void *drive_resize(void *user, void *block, size_t old_size, size_
 typedef struct drive {
     ws_engine engine;
     drive_memory memory;
-    bytes out;             /* all that it sent */
-    bytes log;             /* its events: letters, see drive_event */
-    bytes details;         /* the same events with all that they hold */
+    bytes out;             /* all bytes that the engine sent */
+    bytes log;             /* its events, as letters: see drive_event */
+    bytes details;         /* the same events with size, hash and close code */
     uint16_t close_code;
     uint32_t random_count;
     uint32_t random_fails_at; /* 0: never */
-    size_t send_step;      /* bytes taken at a time; 0: all */
+    size_t send_step;      /* bytes to take at a time; 0: all */
     size_t received;       /* bytes of messages */
     size_t steps;
     bool silent;           /* does not echo */
-    bool joins;            /* logs chunks as the messages that they make up */
-    bool stuck;            /* takes no output: the peer does not read */
-    bool unzeroed;         /* a message without a zero byte behind it */
+    bool joins;            /* logs a message in chunks as one letter */
+    bool stuck;            /* takes no output, like a peer that does not read */
+    bool unzeroed;         /* a message had no zero byte after it */
     bool unsent;           /* a chunk could not be echoed */
 } drive;
 
-/* The first nonce is RFC 6455's own, so that its Sec-WebSocket-Accept is known; after that no key of four
-   bytes comes twice. */
+/* The first nonce is that of RFC 6455, whose Sec-WebSocket-Accept is known. After it, no key of four bytes repeats. */
 static inline bool drive_random(void *user, void *data, size_t size) {
     drive *d = (drive *)user;
     uint8_t *out = (uint8_t *)data;
@@ -97,7 +95,7 @@ static inline void drive_host(ws_engine_config *config) {
 static inline void drive_host(ws_engine_config *config) { (void)config; }
 #endif
 
-/* Fills in what a config of the test leaves out. */
+/* Fills in what the test's config leaves out. */
 static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *config) {
     ws_engine_config c;
     memset(d, 0, sizeof *d);
@@ -113,7 +111,7 @@ static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *c
     return ws_engine_init(&d->engine, &c);
 }
 
-/* Frees all. The caller has looked at d->memory.used when it wanted to know about leaks. */
+/* Frees everything. To check for leaks, look at d->memory.used afterwards. */
 static inline void drive_free(drive *d) {
     ws_engine_free(&d->engine);
     bytes_free(&d->out);
@@ -211,7 +209,7 @@ static inline void drive_pump(drive *d) {
     }
 }
 
-/* Feeds one piece, as one read of a socket would bring it; returns how much the engine took. */
+/* Feeds bytes as one read of a socket would; returns how many the engine took. */
 static inline size_t drive_feed(drive *d, const void *data, size_t size) {
     const uint8_t *from = (const uint8_t *)data;
     size_t done = 0;
@@ -225,13 +223,13 @@ static inline size_t drive_feed(drive *d, const void *data, size_t size) {
         done += step;
         drive_pump(d);
     }
-    drive_pump(d); /* what goes on without input: a close */
+    drive_pump(d); /* what happens without input, such as a close */
     return done;
 }
 
 static inline void drive_feed_text(drive *d, const char *text) { (void)drive_feed(d, text, strlen(text)); }
 
-/* Feeds in pieces of so many bytes; 0: all at once. */
+/* Feeds in pieces of this size; 0: all at once. */
 static inline void drive_feed_pieces(drive *d, const uint8_t *data, size_t size, size_t piece) {
     size_t i;
     for (i = 0; piece && i < size; i += piece)
@@ -240,7 +238,7 @@ static inline void drive_feed_pieces(drive *d, const uint8_t *data, size_t size,
         (void)drive_feed(d, data, size);
 }
 
-/* Feeds frames written in the language of wire.h, masked as the engine's role needs them. */
+/* Feeds frames in the language of wire.h, masked as the engine's role requires. */
 static inline void drive_feed_wire(drive *d, const char *text) {
     bytes in = {NULL, 0, 0};
     wire_write(&in, text, d->engine.env.role == WS_ROLE_SERVER);
@@ -248,7 +246,7 @@ static inline void drive_feed_wire(drive *d, const char *text) {
     bytes_free(&in);
 }
 
-/* Does the opening handshake and forgets it: logs are empty behind it. */
+/* Does the opening handshake, then empties the logs. */
 static inline bool drive_open(drive *d, ws_role role, const ws_engine_config *config) {
     if (!drive_start(d, role, config))
         return false;
@@ -258,7 +256,7 @@ static inline bool drive_open(drive *d, ws_role role, const ws_engine_config *co
     return ws_engine_state(&d->engine) == WS_OPEN;
 }
 
-/* What it sent, with the masks taken off, and compared with frames in the language of wire.h. */
+/* Whether the engine has sent exactly these frames, in the language of wire.h. */
 static inline bool drive_sent(const drive *d, const char *text) {
     bytes plain = {NULL, 0, 0}, wanted = {NULL, 0, 0};
     bool same = wire_plain(&plain, d->out.data, d->out.size, d->engine.env.role == WS_ROLE_CLIENT);

@@ -1,4 +1,4 @@
-/* What tests of ENGINE, PIPE and their failures share beyond drive.h. */
+/* What the tests of ENGINE and PIPE share, beside drive.h. */
 #ifndef ENGINE_H
 #define ENGINE_H
 

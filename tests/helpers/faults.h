@@ -1,36 +1,36 @@
 /*
    A world in which anything can fail: a loop on the system of kernel.h, with servers, clients and raw peers, on a
-   virtual clock. world.memory lets the Nth allocation fail, kernel.fault the Nth system call; nothing waits for what a
-   fault cut short. Include "kernel.h" and "../../ws.h" with WS_IMPLEMENTATION first.
+   virtual clock. world.memory makes the Nth allocation fail, kernel.fault the Nth system call. No test waits for what a
+   fault has prevented. Include "kernel.h" and "../../ws.h" with WS_IMPLEMENTATION first.
 */
 #ifndef FAULTS_H
 #define FAULTS_H
 
-#undef realloc /* the test's own memory is always there */
+#undef realloc /* the test's own allocations never fail */
 
 #include "drive.h"
 #include "test.h"
 
 enum { PORT = 9000, PROXY_PORT = 9001, OTHER_PORT = 9002, RAWS = 24 };
 
-typedef struct raw { /* a peer without ws.h; no call of its fails */
+typedef struct raw { /* a peer without ws.h, whose own calls never fail */
     int file;        /* 0: none */
     bytes in;
     bool deaf;
-    bool proxy;      /* answers CONNECT, then passes all on to and from `onward` */
+    bool proxy;      /* answers CONNECT, then passes all bytes to `onward`, and back */
     struct raw *onward;
 } raw;
 
 typedef struct world_state {
     ws_loop *loop;
     ws_server *server;
-    ws_id client;       /* that was dialed last */
+    ws_id client;       /* the client that was dialled last */
     drive_memory memory;
-    int proxy;          /* listens; 0: nobody does */
+    int proxy;          /* a listening socket; 0: none */
     raw raws[RAWS];
     size_t raw_count;
     unsigned opens, closes, errors, dials, kept, answered, messages;
-    bool traced;        /* the loop's next one */
+    bool traced;        /* trace the next loop */
     ws_poller poller;
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
@@ -40,7 +40,7 @@ static world_state world;
 
 /* --- raw peers --- */
 
-/* From here on the calls are the test's, not ws.h's: none fails. Returns kernel.fault.off, to be set back. */
+/* From now on calls are the test's, and none fails. Returns the previous value of kernel.fault.off. */
 static inline bool world_outside(void) {
     bool before = kernel.fault.off;
     kernel.fault.off = true;
@@ -83,7 +83,7 @@ static inline void raw_close(raw *r) {
     bytes_free(&r->in);
 }
 
-/* A listening socket of the test's. */
+/* A listening socket of the test. */
 static inline int raw_listen(uint16_t port) {
     bool before = world_outside();
     int file = kernel_socket(AF_INET, SOCK_STREAM, 0);
@@ -100,7 +100,7 @@ static inline bool raw_has(const raw *r, const char *text) {
     return bytes_find(&r->in, text, 0) != SIZE_MAX;
 }
 
-/* What came through a proxy goes on; behind the first head it opens the way. */
+/* Passes on what came through a proxy. The first head is a CONNECT, which it answers. */
 static inline void raw_pass_on(raw *r) {
     if (r->proxy && !r->onward) {
         if (!raw_has(r, "\r\n\r\n"))
@@ -122,7 +122,7 @@ static inline bool raw_read(raw *r) {
     if (got > 0)
         bytes_add(&r->in, data, (size_t)got);
     raw_pass_on(r);
-    if (got == 0) { /* its end is ours */
+    if (got == 0) { /* its stream ended, so we end the other one */
         if (r->onward)
             raw_close(r->onward);
         raw_close(r);
@@ -169,7 +169,7 @@ static inline void world_loop(void) {
     world.loop = ws_loop_new(&config);
 }
 
-/* Lets so much time pass, in steps from event to event; at most 500 rounds, as faults may make a loop spin. */
+/* Advances the clock, from event to event; stops after 500 rounds, as a fault may make a loop spin. */
 static inline void world_pass(unsigned milliseconds) {
     uint64_t until = kernel.now + milliseconds;
     for (int rounds = 0; rounds < 500; rounds++) {
@@ -192,7 +192,7 @@ static inline void world_pass(unsigned milliseconds) {
     kernel_advance(until);
 }
 
-/* What a waiting call waits for happens meanwhile. */
+/* What happens while a blocking call waits. */
 static inline void world_idle(void) {
     uint64_t until = kernel.until;
     world_pass(0);
@@ -285,7 +285,7 @@ static inline void world_heal(void) {
     kernel.idle = NULL;
 }
 
-/* Frees all, of which nothing may be left. */
+/* Frees everything, and checks that nothing is left. */
 static inline void world_end(const char *file, int line) {
     int open;
     ws_loop_free(world.loop);
@@ -293,8 +293,8 @@ static inline void world_end(const char *file, int line) {
         raw_close(&world.raws[i]);
     if (world.proxy)
         (void)kernel_close(world.proxy);
-    test_equal((long long)world.memory.used, 0, "all memory is given back", file, line);
-    test_check(!world.memory.wrong, "old sizes are right", file, line);
+    test_equal((long long)world.memory.used, 0, "all memory is freed", file, line);
+    test_check(!world.memory.wrong, "ws.h passes the right old sizes", file, line);
     test_equal(world.opens, world.closes, "each on_open has its on_close", file, line);
     test_equal(world.kept, world.answered, "each kept request is answered or abandoned", file, line);
     kernel_advance(kernel.now + 1);

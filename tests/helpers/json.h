@@ -1,4 +1,4 @@
-/* Random numbers for the tests of JSON, and the text that they read or print. */
+/* Random numbers for the tests of JSON, and a short way to parse a text. */
 #ifndef JSON_H
 #define JSON_H
 

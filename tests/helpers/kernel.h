@@ -1,13 +1,13 @@
 /*
-   An operating system in memory: sockets, pipes, select, epoll and names, on a virtual clock and one seed. Include it
-   before "../../ws.h": from there on each system call of ws.h is the function here. Hosts have addresses 10.0.0.0 and
-   on; kernel.host says who calls. Bytes arrive in pieces, after a delay, in order; a link can be parted for a while or
-   for ever, a connection reset, by one end or both. Calls may be cut short or interrupted, or the one that
-   kernel.fault names fails. Paths of Unix sockets exist here alone; files are the real system's, under descriptors of
-   this one.
+   An operating system in memory: sockets, pipes, select, epoll and names, with a virtual clock and a seed. Include it
+   before "../../ws.h": each system call of ws.h then means a function here. The first host has the address 10.0.0.0;
+   kernel.host is the one whose program is running. Bytes arrive in order, in pieces, after a delay. Two hosts can be
+   parted for a while or for ever, and a connection can be reset by one end or both. Calls may be cut short or
+   interrupted, and the one that kernel.fault names fails. Paths of Unix sockets exist only here. Files are those of the
+   real system, but have descriptors of this one.
 
-   Time passes in kernel_advance alone. A wait that finds nothing returns at once: kernel.found and kernel.until say
-   what it would have waited for; or else kernel.idle is called, in which others run and time passes.
+   Time passes only in kernel_advance. A wait that finds nothing ready returns at once, and kernel.until says when it
+   would have ended. If kernel.idle is set, it is called instead, lets others run, and advances the clock.
 */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -64,17 +64,17 @@ typedef enum kernel_call {
     KERNEL_MAKE_SOCKET, KERNEL_BIND, KERNEL_LISTEN, KERNEL_CONNECT, KERNEL_SETSOCKOPT, KERNEL_GETSOCKOPT,
     KERNEL_GETSOCKNAME, KERNEL_GETPEERNAME, KERNEL_NAME, KERNEL_READ, KERNEL_WRITE, KERNEL_SHUTDOWN, KERNEL_PAIR,
     KERNEL_THREAD, KERNEL_MASK, KERNEL_LOOK_UP, KERNEL_RANDOM, KERNEL_OPEN_FILE, KERNEL_STATUS, KERNEL_MAKE_EPOLL,
-    KERNEL_CONTROL, KERNEL_UNLINK, KERNEL_CHMOD, KERNEL_MALLOC, KERNEL_HMAC, /* the program's own */
+    KERNEL_CONTROL, KERNEL_UNLINK, KERNEL_CHMOD, KERNEL_MALLOC, KERNEL_HMAC, /* calls of the program */
     KERNEL_OPENSSL,
     KERNEL_CALLS
 } kernel_call;
 
 typedef struct kernel_fault {
     kernel_call call;
-    size_t at;    /* this call of that kind fails, counted from 1; 0: none */
-    bool after;   /* and all behind it */
-    int error;    /* with this errno; 0: it is short, one byte */
-    bool off;     /* for a while none fails, and none is counted */
+    size_t at;    /* the number of the call of this kind that fails, from 1; 0: none */
+    bool after;   /* all after it fail, too */
+    int error;    /* the errno; 0: the call moves only one byte */
+    bool off;     /* for now, no call fails or is counted */
     size_t counts[KERNEL_CALLS];
 } kernel_fault;
 
@@ -86,32 +86,33 @@ typedef struct kernel_segment {
     kernel_mark mark;
 } kernel_segment;
 
-typedef struct kernel_flow { /* one direction: arrived bytes, then those under way, then those not sent yet */
-    uint8_t *bytes;          /* a ring of room */
+typedef struct kernel_flow { /* one direction: bytes that have arrived, then those on their way, then those not sent
+                                yet */
+    uint8_t *bytes;          /* a ring of `room` bytes */
     size_t room, first;
     size_t arrived, flying, unsent;
     size_t send_room, receive_room;
     kernel_segment segments[KERNEL_SEGMENTS];
     unsigned segment_first, segment_count;
     uint64_t last_at;
-    bool finish, ended; /* the writer has shut; the reader has seen that */
-    uint64_t all;       /* bytes that have arrived, ever */
+    bool finish, ended; /* the writer has ended the stream; the reader has seen the end */
+    uint64_t all;       /* how many bytes have arrived in all */
 } kernel_flow;
 
 typedef enum kernel_phase { KERNEL_ASKS, KERNEL_ANSWERED, KERNEL_REFUSED, KERNEL_OPEN } kernel_phase;
 
 typedef struct kernel_stream {
     struct kernel_stream *next;
-    kernel_flow to[2];   /* to end 0, which connected, and to end 1 */
+    kernel_flow to[2];   /* towards end 0, which connected, and towards end 1 */
     int files[2];        /* KERNEL_NONE: closed, or not accepted yet */
-    int errors[2];       /* what the next call says, once */
-    bool dead[2];        /* a reset has arrived */
+    int errors[2];       /* the error that the next call returns, once */
+    bool dead[2];        /* a reset has arrived there */
     unsigned hosts[2];
     uint16_t ports[2];
     kernel_phase phase;
-    bool queued, local;  /* waits in its listener's queue; a pipe or a pair of this host */
+    bool queued, local;  /* it waits in its listener's queue; it is a pipe, or a pair on one host */
     int listener;
-    uint64_t at;         /* of the next phase */
+    uint64_t at;         /* when the next phase begins */
     uint64_t delay, jitter;
     size_t piece;        /* the largest segment */
     uint64_t moved_at;   /* when bytes last arrived at either end */
@@ -127,29 +128,29 @@ typedef struct kernel_watch {
 typedef struct kernel_file {
     kernel_kind kind;
     kernel_stream *stream;
-    int end;               /* which of the stream is this one's */
+    int end;               /* which end of the stream it is */
     unsigned host;
     uint16_t port;
-    kernel_watch *watches; /* of an epoll, one for each file */
-    int real;              /* of a file */
-    bool local;            /* a Unix socket; its port is that of its path */
+    kernel_watch *watches; /* an epoll's: one for each file */
+    int real;              /* a real file's descriptor */
+    bool local;            /* a Unix socket; its port stands for its path */
 } kernel_file;
 
 typedef struct kernel_state {
-    uint64_t now, next;    /* milliseconds; when something arrives */
+    uint64_t now, next;    /* milliseconds; the time of the next arrival */
     uint64_t random;
-    unsigned host;         /* who runs */
+    unsigned host;         /* the host whose program is running */
     kernel_file files[KERNEL_FILES];
-    int first_file, most_files; /* the lowest number; one more than the highest that was given so far */
+    int first_file, most_files; /* the lowest number; one more than the highest number given so far */
     int open_files;
     kernel_stream *streams;
     unsigned serial;
-    uint64_t parted[KERNEL_HOSTS][KERNEL_HOSTS]; /* until then */
-    int found;             /* by the newest wait */
-    uint64_t until;        /* how long it would have waited */
-    unsigned flaky;        /* one call of so many is interrupted or cut short; 0: none */
-    bool forgets;          /* a reset takes what has arrived and was not read, as on some systems */
-    uint64_t delay, jitter; /* of connections from now on */
+    uint64_t parted[KERNEL_HOSTS][KERNEL_HOSTS]; /* until when these two hosts are parted */
+    int found;             /* how many files the last wait found ready */
+    uint64_t until;        /* when that wait would have ended */
+    unsigned flaky;        /* one of this many calls is interrupted or cut short; 0: none */
+    bool forgets;          /* a reset discards what has arrived and was not read, as on some systems */
+    uint64_t delay, jitter; /* of connections made from now on */
     size_t piece, send_room, receive_room;
     uint64_t calls, bytes;
     kernel_fault fault;
@@ -166,7 +167,7 @@ static inline uint32_t kernel_random(void) { /* xorshift64* */
     return (uint32_t)((kernel.random * 0x2545f4914f6cdd1du) >> 32);
 }
 
-/* 0 to count - 1. */
+/* A number from 0 to count - 1. */
 static inline unsigned kernel_pick(unsigned count) { return (unsigned)((uint64_t)kernel_random() * count >> 32); }
 
 static inline bool kernel_one_in(unsigned count) { return count && !kernel_pick(count); }
@@ -178,13 +179,13 @@ static inline int kernel_fail(int error) {
     return -1;
 }
 
-/* Counts a call. true: it fails, with errno, or is short. */
+/* Counts a call. true: it fails with errno, or is cut short. */
 static inline bool kernel_fails(kernel_call call) {
     size_t count = kernel.fault.off ? 0 : ++kernel.fault.counts[call], at = kernel.fault.at;
     if (!count || !at || call != kernel.fault.call || count < at || (count > at && !kernel.fault.after))
         return false;
     errno = kernel.fault.error;
-    kernel.now += count > at && count % 4 == 0; /* who tries again and again takes time */
+    kernel.now += count > at && count % 4 == 0; /* repeated attempts take time */
     return true;
 }
 
@@ -195,7 +196,7 @@ static inline void kernel_expect(uint64_t at) {
         kernel.next = at;
 }
 
-/* When something that is sent to that end now will arrive. */
+/* When something that is sent now would arrive at this end. */
 static inline uint64_t kernel_arrival(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     uint64_t parted = kernel.parted[stream->hosts[!end]][stream->hosts[end]];
@@ -221,7 +222,7 @@ static inline void kernel_launch(kernel_stream *stream, int end, size_t size, ke
     segment->at = kernel_arrival(stream, end);
 }
 
-/* Sends what the reader has room for, then the end. One place stays free, for a reset. */
+/* Sends what the reader has room for, then the end of the stream. One place stays free, for a reset. */
 static inline void kernel_flush(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     while (flow->unsent && flow->segment_count < KERNEL_SEGMENTS - 1
@@ -239,12 +240,12 @@ static inline void kernel_flush(kernel_stream *stream, int end) {
     }
 }
 
-/* Tells that end that the connection is over. */
+/* Tells this end that the connection is lost. */
 static inline void kernel_send_reset(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     if (stream->dead[end] || flow->segment_count == KERNEL_SEGMENTS)
         return;
-    if (flow->unsent) /* to the writer it looks as if the peer had taken these */
+    if (flow->unsent) /* the writer takes these for sent */
         stream->moved_at = kernel.now;
     flow->unsent = 0;
     flow->finish = false;
@@ -255,7 +256,7 @@ static inline void kernel_arrive(kernel_stream *stream, int end, const kernel_se
     kernel_flow *flow = &stream->to[end];
     stream->moved_at = kernel.now;
     flow->flying -= segment->size;
-    if (stream->dead[end]) { /* takes nothing more, and says so */
+    if (stream->dead[end]) { /* it accepts no more bytes, and answers with an error */
         kernel_send_reset(stream, !end);
         return;
     }
@@ -303,7 +304,7 @@ static inline void kernel_update_phase(kernel_stream *stream) {
         stream->phase = stream->listener == KERNEL_NONE ? KERNEL_REFUSED : KERNEL_ANSWERED;
         stream->queued = stream->phase == KERNEL_ANSWERED;
         stream->at = kernel_arrival(stream, 0);
-        stream->to[1].last_at = stream->at; /* nothing comes before its acknowledgement */
+        stream->to[1].last_at = stream->at; /* nothing arrives before this acknowledgement */
     }
     if (stream->phase == KERNEL_ANSWERED && stream->at <= kernel.now)
         stream->phase = KERNEL_OPEN;
@@ -325,7 +326,7 @@ static inline void kernel_free_stream(kernel_stream *stream) {
     free(stream);
 }
 
-/* Lets arrive what is due by now; frees streams that are over. */
+/* Lets everything arrive that is due by now, and frees streams that have ended. */
 static inline void kernel_update(void) {
     kernel_stream **at = &kernel.streams;
     if (kernel.now < kernel.next)
@@ -382,7 +383,7 @@ static inline kernel_stream *kernel_new_stream(bool local) {
 
 /* --- what a test does to the network --- */
 
-/* A partition begins or ends: what is under way gets new times of arrival. */
+/* A partition begins or ends: what is on its way gets a new time of arrival. */
 static inline void kernel_reroute(kernel_stream *stream, int end) {
     kernel_flow *flow = &stream->to[end];
     flow->last_at = 0;
@@ -412,8 +413,8 @@ static inline void kernel_heal(void) {
                 kernel_part(i, j, 0);
 }
 
-/* The connection of that number, counted over all, is lost. sides: a bit for each end that hears of it at once; the
-   other does when it sends. */
+/* Loses the connection of this number, counted over all. sides: a bit for each end that notices at once; the other
+   end notices when it sends. */
 static inline void kernel_lose(unsigned number, unsigned sides) {
     for (kernel_stream *stream = kernel.streams; stream; stream = stream->next)
         if (!stream->local && stream->phase == KERNEL_OPEN && number-- == 0) {
@@ -469,7 +470,7 @@ static inline int kernel_socket(int family, int type, int protocol) {
     return file;
 }
 
-/* The place of a Unix socket's path; KERNEL_PATHS: it has none. */
+/* The index of a Unix socket's path; KERNEL_PATHS: unknown. */
 static inline int kernel_path(const char *path) {
     int i = 0;
     while (i < KERNEL_PATHS && strcmp(kernel.paths[i], path) != 0)
@@ -477,7 +478,7 @@ static inline int kernel_path(const char *path) {
     return i;
 }
 
-/* A Unix socket's port is the place of its path, from 1. */
+/* A Unix socket's port is the index of its path, from 1. */
 static inline void kernel_address(const struct sockaddr *address, unsigned *host, uint16_t *port) {
     struct sockaddr_in ipv4;
     if (address->sa_family == AF_UNIX) {
@@ -496,7 +497,7 @@ static inline int kernel_bind(int file, const struct sockaddr *address, socklen_
     (void)size;
     if (kernel_fails(KERNEL_BIND))
         return -1;
-    if (address->sa_family == AF_UNIX) { /* makes its file */
+    if (address->sa_family == AF_UNIX) { /* bind creates its file */
         int place = kernel_path("");
         if (kernel_path(((const struct sockaddr_un *)(const void *)address)->sun_path) < KERNEL_PATHS)
             return kernel_fail(EADDRINUSE);
@@ -523,7 +524,8 @@ static inline int kernel_connect(int file, const struct sockaddr *address, sockl
         return -1;
     stream = kernel_new_stream(false);
     kernel_address(address, &stream->hosts[1], &stream->ports[1]);
-    if (own->local && kernel_listener(stream->hosts[1], stream->ports[1]) == KERNEL_NONE) { /* at once */
+    if (own->local && kernel_listener(stream->hosts[1], stream->ports[1]) == KERNEL_NONE) { /* nobody listens, and
+                                                                                               that is known at once */
         kernel_expect(kernel.now);
         return kernel_fail(stream->ports[1] > KERNEL_PATHS ? ENOENT : ECONNREFUSED);
     }
@@ -662,7 +664,7 @@ static inline ssize_t kernel_put_spans(int file, const struct msghdr *message, s
         flow->unsent = 0;
     }
     kernel_flush(own->stream, !own->end);
-    if (kernel.flaky) /* what was cut short for no reason looks as if the peer had taken some */
+    if (kernel.flaky) /* cut short without a reason: it looks as if the peer had taken the rest */
         own->stream->moved_at = kernel.now;
     return space - (ssize_t)left;
 }
@@ -715,7 +717,7 @@ static inline int kernel_shutdown(int file, int how) {
     return 0;
 }
 
-/* Unread bytes make it a reset. */
+/* If bytes are unread, closing sends a reset. */
 static inline void kernel_close_end(kernel_stream *stream, int end) {
     bool unread = stream->to[end].arrived != 0;
     stream->files[end] = KERNEL_NONE;
@@ -865,7 +867,7 @@ static inline unsigned kernel_ready(int file) { /* 1: readable, 2: writable, 4: 
     return (in->arrived || in->ended ? 1u : 0u) | (space ? 2u : 0u);
 }
 
-/* A wait is over: it found something, or says how long it would have lasted. */
+/* Ends a wait: it has found something, or records how long it would have lasted. */
 static inline int kernel_waited(int found, uint64_t milliseconds) {
     kernel.found = found;
     kernel.until = milliseconds == KERNEL_NEVER ? KERNEL_NEVER : kernel.now + milliseconds;
@@ -912,7 +914,7 @@ static inline int kernel_epoll_create(int flags) {
 
 static inline int kernel_epoll_ctl(int poller, int operation, int file, struct epoll_event *event) {
     kernel_watch *watch = &kernel_file_of(poller)->watches[file];
-    if (operation != EPOLL_CTL_DEL && kernel_fails(KERNEL_CONTROL)) /* what is there can always be removed */
+    if (operation != EPOLL_CTL_DEL && kernel_fails(KERNEL_CONTROL)) /* removing an entry never fails */
         return -1;
     if (kernel_file_of(file)->kind == KERNEL_FILE)
         return kernel_fail(EPERM);
@@ -955,7 +957,7 @@ struct kernel_made {
     struct sockaddr_in ipv4;
 };
 
-/* "10.0.0.1" is host 1, "host1" as well, after an address that nobody has. */
+/* "10.0.0.1" is host 1. "host1" is host 1, too, but the first of its addresses belongs to nobody. */
 static inline int kernel_getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
                                      struct addrinfo **result) {
     bool named = host && strncmp(host, "host", 4) == 0, numeric = host && strncmp(host, "10.0.0.", 7) == 0;
@@ -1021,7 +1023,7 @@ static inline int kernel_mask(int how, const sigset_t *mask, sigset_t *before) {
 }
 #endif
 
-/* libc's memory: of what a look-up is given. */
+/* libc's allocator, which a look-up uses. */
 static inline void *kernel_realloc(void *block, size_t size) {
     return kernel_fails(KERNEL_MALLOC) ? NULL : realloc(block, size);
 }
@@ -1096,7 +1098,7 @@ static inline int kernel_chmod(const char *name, mode_t mode) {
 }
 #endif
 
-/* Frees all; returns how many files were open. */
+/* Frees everything; returns how many files were open. */
 static inline int kernel_end(void) {
     int open = kernel.open_files;
     while (kernel.streams) {

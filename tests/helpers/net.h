@@ -1,6 +1,6 @@
 /*
-   A server and raw client sockets in one thread, on 127.0.0.1 and a free port, with a virtual
-   clock: nothing here sleeps. Callbacks write a log, which the tests compare:
+   A server and raw client sockets in one thread, on 127.0.0.1 and a free port, with a virtual clock, so that nothing
+   sleeps. Callbacks write a log, which tests compare:
 
        o1              on_open of the first connection that opened
        t1:hello        on_message, text; b1:5 binary, its size
@@ -8,7 +8,7 @@
        d1              on_drain
        c1:1000:bye:y   on_close: code, reason, clean or not
 
-   Include "../../ws.h" with WS_IMPLEMENTATION first ("calls.h" before that, if wanted).
+   Include "../../ws.h" with WS_IMPLEMENTATION first ("calls.h" before that, if needed).
 */
 #ifndef NET_H
 #define NET_H
@@ -19,7 +19,7 @@
 #include <dirent.h>
 #if defined(_WIN32)
 #include "windows.h"
-#define NET_PROC false /* what wine has there is Linux's */
+#define NET_PROC false /* wine shows that of Linux */
 #define NET_RESETS (!GetProcAddress(GetModuleHandleA("ntdll"), "wine_get_version"))
 #else
 #define NET_PROC true
@@ -32,42 +32,42 @@ enum { NET_PEERS = 256, NET_CONNS = 4096, NET_ROUNDS = 20000 };
 
 typedef struct peer peer;
 
-/* What lies between a peer and its socket: TLS (tls.h). */
+/* A layer between a peer and its socket: TLS (tls.h). */
 typedef struct peer_layer {
-    void (*received)(peer *p, const uint8_t *data, size_t size); /* from the socket */
-    bool (*pump)(peer *p);                                       /* true: something moved */
+    void (*received)(peer *p, const uint8_t *data, size_t size); /* bytes came from the socket */
+    bool (*pump)(peer *p);                                       /* true: it has read or sent something */
     size_t (*send)(peer *p, const void *data, size_t size);
-    bool (*over)(const peer *p); /* nothing can come any more */
-    void (*finish)(peer *p);     /* says that nothing more will be sent */
+    bool (*over)(const peer *p); /* nothing more can arrive */
+    void (*finish)(peer *p);     /* announces that no more will be sent */
 } peer_layer;
 
-struct peer {          /* the other side of a connection of ws.h: a socket of the test's own */
+struct peer {          /* the other side of a connection of ws.h: a socket of the test */
     int fd;            /* -1: closed */
-    bool server;       /* it was accepted: its frames are not masked */
-    bytes in;          /* what came, decrypted, less what a test took */
+    bool server;       /* it was accepted, so it sends unmasked frames */
+    bytes in;          /* what has arrived, decrypted, and was not taken by the test */
     bool deaf;         /* does not read */
-    bool ended, reset; /* its stream came to an end, in order or not */
+    bool ended, reset; /* its stream has ended, properly or by a reset */
     const peer_layer *layer;  /* NULL: none */
-    struct tls_session *tls;  /* the layer's own */
+    struct tls_session *tls;  /* the layer's state */
 };
 
 typedef struct net_state {
     ws_loop *loop;
     ws_server *server;
-    uint64_t now; /* of the virtual clock */
-    uint64_t wall; /* seconds since 1970; 0: not known, and no Date stands in answers */
+    uint64_t now; /* the time of the virtual clock */
+    uint64_t wall; /* seconds since 1970; 0: unknown, and answers have no Date */
     drive_memory memory;
     bytes log;
     peer peers[NET_PEERS];
     size_t peer_count, descriptors;
-    /* by the number in the log */
+    /* each by its number in the log */
     ws_conn *conns[NET_CONNS];
     ws_id ids[NET_CONNS];
     unsigned closings[NET_CONNS];
     uint16_t codes[NET_CONNS];
     unsigned opened, closed;
     uint64_t received; /* bytes of messages */
-    bool echo, quiet;  /* quiet: does not log messages */
+    bool echo, quiet;  /* quiet: messages are not logged */
     /* what a test does in callbacks */
     void (*on_open)(ws_conn *conn, unsigned number);
     void (*on_message)(ws_conn *conn, unsigned number, ws_message message);
@@ -77,7 +77,7 @@ typedef struct net_state {
 
 static net_state net;
 
-/* How the loop explains its first error. */
+/* What the loop's error text contains. */
 #define NET_DETAIL(words) DETAIL(ws_loop_error(net.loop), words)
 
 #if defined(CALLS_H)
@@ -182,7 +182,7 @@ static inline uint64_t net_wall_clock(void *user) {
     return net.wall;
 }
 
-/* Descriptors of this process; 0 where that cannot be told. */
+/* How many descriptors this process has open; 0: unknown on this system. */
 static inline size_t net_descriptors(void) {
     DIR *folder = NET_PROC ? opendir("/proc/self/fd") : NULL;
     size_t count = 0;
@@ -194,7 +194,7 @@ static inline size_t net_descriptors(void) {
     return count;
 }
 
-/* Whether so many are open, where that can be told. */
+/* Whether this many descriptors are open; true where that is unknown. */
 static inline bool net_holds(size_t descriptors) { return !NET_PROC || net_descriptors() == descriptors; }
 
 /* A loop with the counting allocator and the virtual clock; config may be NULL. */
@@ -216,8 +216,8 @@ static inline void net_start_loop(const ws_loop_config *config) {
     net.loop = ws_loop_new(&all);
 }
 
-/* Ends all and checks what every test must keep: each on_open has one on_close, no memory and no
-   descriptor is left, and the library knew the size of each block. */
+/* Frees everything, and checks what holds for every test: each on_open had one on_close, no memory and no descriptor
+   is left, and ws.h knew the size of each block. */
 static inline void net_finish(const char *file, int line) {
     size_t i;
     net_inside(true);
@@ -232,8 +232,8 @@ static inline void net_finish(const char *file, int line) {
     for (i = 1; i <= net.opened; i++)
         if (net.closings[i] != 1)
             test_equal(net.closings[i], 1, "on_close exactly once", file, line);
-    test_equal((long long)net.memory.used, 0, "all memory is given back", file, line);
-    test_check(!net.memory.wrong, "old sizes are right", file, line);
+    test_equal((long long)net.memory.used, 0, "all memory is freed", file, line);
+    test_check(!net.memory.wrong, "ws.h passes the right old sizes", file, line);
     if (NET_PROC)
         test_equal((long long)net_descriptors(), (long long)net.descriptors, "all descriptors are closed", file, line);
     bytes_free(&net.log);
@@ -244,7 +244,7 @@ static inline void net_finish(const char *file, int line) {
 
 /* --- rounds --- */
 
-/* Bytes from its socket. */
+/* Bytes have arrived from its socket. */
 static inline void peer_received(peer *p, const void *data, size_t size) {
     if (p->layer)
         p->layer->received(p, (const uint8_t *)data, size);
@@ -252,7 +252,7 @@ static inline void peer_received(peer *p, const void *data, size_t size) {
         bytes_add(&p->in, data, size);
 }
 
-/* true: something came */
+/* true: something has arrived */
 static inline bool peer_read(peer *p) {
     static uint8_t buffer[1 << 16];
     bool some = false;
@@ -269,10 +269,10 @@ static inline bool peer_read(peer *p) {
     return (p->layer && p->layer->pump(p)) || some;
 }
 
-/* Whether nothing can come any more. */
+/* Whether nothing more can arrive. */
 static inline bool peer_over(const peer *p) { return p->layer ? p->layer->over(p) : p->ended; }
 
-/* One call asks for all peers, where they are many, which of them have something. */
+/* If there are many peers, one call finds out which of them can be read. */
 static inline bool net_read_all(void) {
     static struct pollfd list[NET_PEERS];
     static peer *asked[NET_PEERS];
@@ -298,7 +298,7 @@ static inline bool net_read_all(void) {
 static inline bool net_sets(fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
     return ws_loop_fds(net.loop, reads, writes, highest, timeout);
 }
-#else /* what the loop itself asks of select */
+#else /* as the loop itself uses select */
 static inline bool net_sets(fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout) {
     (void)timeout;
     *reads = net.loop->poll.reads.set;
@@ -308,7 +308,7 @@ static inline bool net_sets(fd_set *reads, fd_set *writes, int *highest, struct 
 }
 #endif
 
-/* One round of the loop, and of all peers. true: something was to do. */
+/* One round of the loop and of all peers. true: something happened. */
 static inline bool net_round(int wait_us) {
     fd_set reads, writes;
     struct timeval timeout;
@@ -326,7 +326,7 @@ static inline bool net_round(int wait_us) {
     return net_read_all() || some || wsi_loop_is_due(net.loop, net.loop->now);
 }
 
-/* Goes on until nothing moves any more. false: it never ends. */
+/* Repeats until nothing happens any more. false: it does not end. */
 static inline bool net_settle(void) {
     int i, still = 0;
     for (i = 0; i < NET_ROUNDS && still < 3; i++)
@@ -334,15 +334,15 @@ static inline bool net_settle(void) {
     return still == 3;
 }
 
-/* Moves the clock on, then settles. */
+/* Advances the clock, then settles. */
 static inline void net_wait(uint64_t milliseconds) {
     net.now += milliseconds;
-    test_check(net_settle(), "the loop comes to rest", __FILE__, __LINE__);
+    test_check(net_settle(), "the loop settles", __FILE__, __LINE__);
 }
 
-/* Whether the system tells what it has not sent from what the peer has not acknowledged, as Linux does and qemu-user
-   does not; else the running test counts as skipped. An acknowledgement that comes late, by the real clock, moves a
-   deadline of the virtual one. */
+/* Whether the system distinguishes unsent bytes from unacknowledged ones, as Linux does, but not qemu-user. If not,
+   the running test counts as skipped: an acknowledgement that comes late in real time would move a deadline of the
+   virtual clock. */
 static inline bool net_tells_unsent(void) {
 #if defined(__linux__)
     int fd = socket(AF_INET, SOCK_STREAM, 0), size = 0;
@@ -370,7 +370,7 @@ static inline peer *net_connect_to(uint16_t port, int receive_buffer) {
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     p->fd = socket(AF_INET, SOCK_STREAM, 0);
-    (void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is sent is there at once */
+    (void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* bytes are sent at once */
     if (receive_buffer)
         (void)setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&address, sizeof address) != 0) {
@@ -388,7 +388,7 @@ static inline void peer_close(peer *p) {
     p->fd = -1;
 }
 
-/* Ends its sending side. */
+/* Ends its stream; the peer can still read. */
 static inline void peer_finish(peer *p) {
     if (p->layer)
         p->layer->finish(p);
@@ -396,14 +396,14 @@ static inline void peer_finish(peer *p) {
         (void)shutdown(p->fd, SHUT_WR);
 }
 
-/* Whether the running test goes on, which needs a peer's reset to be more than the end of its stream. */
+/* For a test that needs a reset to be distinct from the end of a stream. false: it counts as skipped. */
 static inline bool net_resets(void) {
     if (!NET_RESETS)
-        test_skip("wine makes an end of a reset");
+        test_skip("under wine a reset looks like an end");
     return NET_RESETS;
 }
 
-/* Ends with a reset. */
+/* Closes the socket with a reset. */
 static inline void peer_reset(peer *p) {
     struct linger linger;
     linger.l_onoff = 1;
@@ -412,7 +412,7 @@ static inline void peer_reset(peer *p) {
     peer_close(p);
 }
 
-/* Sends all; serves while the socket takes no more. Returns how much went. */
+/* Sends everything, and serves while the socket is full. Returns how many bytes were sent. */
 static inline size_t peer_send(peer *p, const void *data, size_t size) {
     const uint8_t *from = (const uint8_t *)data;
     size_t done = 0;
@@ -435,7 +435,7 @@ static inline size_t peer_send(peer *p, const void *data, size_t size) {
 
 static inline void peer_text(peer *p, const char *text) { (void)peer_send(p, text, strlen(text)); }
 
-/* Sends frames in the language of wire.h, those of a client masked. */
+/* Sends frames in the language of wire.h, masked if the peer is a client. */
 static inline void peer_frames(peer *p, const char *text) {
     bytes out = {NULL, 0, 0};
     wire_write(&out, text, !p->server);
@@ -443,7 +443,7 @@ static inline void peer_frames(peer *p, const char *text) {
     bytes_free(&out);
 }
 
-/* Serves until so many bytes are there, or the stream ends. */
+/* Serves until this many bytes have arrived, or the stream ends. */
 static inline bool peer_wait(peer *p, size_t size) {
     int i;
     for (i = 0; i < NET_ROUNDS && p->in.size < size && !peer_over(p); i++)
@@ -459,7 +459,7 @@ static inline size_t peer_find(const peer *p, const char *text) {
     return bytes_find(&p->in, text, 0);
 }
 
-/* Serves until a whole response head is there, and returns its status; 0: none came. */
+/* Serves until a response's head has arrived, and returns its status; 0: none came. */
 static inline int peer_status(peer *p) {
     int i;
     for (i = 0; i < NET_ROUNDS && peer_find(p, "\r\n\r\n") == SIZE_MAX && !peer_over(p); i++)
@@ -471,7 +471,7 @@ static inline int peer_status(peer *p) {
 
 static inline bool peer_has(const peer *p, const char *text) { return peer_find(p, text) != SIZE_MAX; }
 
-/* Where the text ends in what came; 0: it is not there. */
+/* The offset after this text in what has arrived; 0: not found. */
 static inline size_t peer_behind(const peer *p, const char *text) {
     size_t at = peer_find(p, text);
     return at == SIZE_MAX ? 0 : at + strlen(text);
@@ -482,19 +482,19 @@ static inline void peer_take_head(peer *p) {
     peer_take(p, at == SIZE_MAX ? 0 : at + 4);
 }
 
-/* The status of the response that comes, whose head is taken; 0: none. */
+/* The status of the next response, whose head is taken; 0: none came. */
 static inline int peer_take_status(peer *p) {
     int status = peer_status(p);
     peer_take_head(p);
     return status;
 }
 
-/* What it got, exactly these frames; it is taken. */
+/* Checks that exactly these frames have arrived, and takes them. */
 static inline void peer_check(peer *p, const char *frames, const char *file, int line) {
     bytes wanted = {NULL, 0, 0};
     wire_write(&wanted, frames, false);
     (void)peer_wait(p, wanted.size);
-    test_check(net_settle(), "the loop comes to rest", file, line);
+    test_check(net_settle(), "the loop settles", file, line);
     test_memory(p->in.data, p->in.size, wanted.data, wanted.size, frames, file, line);
     p->in.size = 0;
     bytes_free(&wanted);
@@ -502,7 +502,7 @@ static inline void peer_check(peer *p, const char *frames, const char *file, int
 
 #define CHECK_FRAMES(p, frames) peer_check((p), (frames), __FILE__, __LINE__)
 
-/* Whether the peer's own connection gets an echo. */
+/* Whether the server echoes to this peer. */
 static inline bool peer_echo(peer *p, const char *word) {
     bytes wanted = {NULL, 0, 0};
     char text[100];
@@ -525,7 +525,7 @@ static inline bool net_route(const char *pattern) {
     return ws_route(net.server, pattern, &handler);
 }
 
-/* And a server on a free port with the log's handler at "/". */
+/* A loop, and a server on a free port with a handler at "/" that writes the log. */
 static inline bool net_start_with(const ws_loop_config *loop, const ws_server_config *server) {
     net_start_loop(loop);
     net.server = ws_listen(net.loop, server);
@@ -534,7 +534,7 @@ static inline bool net_start_with(const ws_loop_config *loop, const ws_server_co
 
 static inline bool net_start(void) { return net_start_with(NULL, NULL); }
 
-/* For tests that measure memory: the loop keeps nothing for load. */
+/* For tests that measure memory: the loop keeps no spare memory. */
 static inline bool net_start_exact(void) {
     ws_loop_config config;
     memset(&config, 0, sizeof config);
@@ -551,13 +551,13 @@ static inline bool net_start_limits(const ws_limits *limits) {
 
 static inline peer *net_connect(void) { return net_connect_to(ws_port(net.server), 0); }
 
-/* Small buffers in the system for all connections from here on, so that few bytes fill them. */
+/* Connections made from now on have small socket buffers, which a few bytes fill. */
 static inline void net_small_buffers(void) {
     int size = 8192;
     (void)setsockopt(net.server->listeners->source.link.descriptor, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
-/* Sends the text in two pieces, cut at every place: the answer is the same. */
+/* Sends the text in two pieces, split at every place: the answer is the same. */
 static inline void check_cuts(const char *text, const char *wanted) {
     size_t i, size = strlen(text);
     for (i = 0; i <= size; i++) {
@@ -574,7 +574,7 @@ static inline void check_cuts(const char *text, const char *wanted) {
     }
 }
 
-/* Sends an opening handshake; more holds further header lines, each with its CRLF. */
+/* Sends an opening handshake; more: further header lines, each with its CRLF. */
 static inline void peer_upgrade(peer *p, const char *path, const char *more) {
     char text[8192];
     (void)snprintf(text, sizeof text,
@@ -595,7 +595,7 @@ static inline peer *net_open_with(const char *path, int receive_buffer) {
 
 static inline peer *net_peer(const char *path) { return net_open_with(path, 0); }
 
-/* Whether a new connection gets its echo. It leaves the log as it was. */
+/* Whether a new connection gets its echo. Leaves the log unchanged. */
 static inline bool net_serves(void) {
     size_t log = net.log.size;
     bool good, echo = net.echo;

@@ -1,7 +1,5 @@
-/*
-   Calls of OpenSSL that answer whether they have worked: the one that kernel.fault names does not, as if OpenSSL had no
-   memory. Include it between "kernel.h" and "../../ws.h".
-*/
+/* Calls of OpenSSL that return whether they succeeded. The one that kernel.fault names fails, as if OpenSSL had no
+   memory. Include this between "kernel.h" and "../../ws.h". */
 #ifndef OPENSSL_FAULTS_H
 #define OPENSSL_FAULTS_H
 
@@ -15,7 +13,7 @@
 
 static inline bool openssl_fails(void) { return kernel_fails(KERNEL_OPENSSL); }
 
-/* Functions, not macros: each is one condition of ws.h, as the call that it stands for. */
+/* Functions, not macros, so that each is one condition in ws.h, like the call that it replaces. */
 static inline int openssl_add_chain(SSL_CTX *context, X509 *certificate) {
     return openssl_fails() ? 0 : (int)SSL_CTX_add1_chain_cert(context, certificate);
 }

@@ -13,8 +13,8 @@
            return test_finish();
        }
 
-   A test lasts until the next test_begin. Assertions record a failure and go on. An argument on
-   the command line runs only the tests whose name holds it. With TEST_FIRST in the environment the first failure
+   A test lasts until the next test_begin. An assertion that fails is recorded, and the test continues. An argument on
+   the command line runs only the tests whose names contain it. With TEST_FIRST in the environment, the first failure
    ends the program.
 */
 #ifndef TEST_H
@@ -33,7 +33,7 @@
 typedef struct test_state {
     const char *filter;
     char name[200];
-    const char *lacking; /* what the tests from here on need, and this system has not; NULL: nothing */
+    const char *lacking; /* what the tests from here on need, but this system lacks; NULL: nothing */
     bool running;
     int failures; /* of the running test */
     int passed, failed, skipped;
@@ -47,7 +47,7 @@ enum { TEST_WINDOWS = true };
 enum { TEST_WINDOWS = false };
 #endif
 
-#if defined(__has_feature) /* clang's */
+#if defined(__has_feature) /* clang has it */
 #define TEST_HAS(feature) __has_feature(feature)
 #else
 #define TEST_HAS(feature) 0
@@ -59,14 +59,14 @@ enum { TEST_SANITIZED = true };
 enum { TEST_SANITIZED = false };
 #endif
 
-/* Whether a test that does something thousands of times should do less of it: under a sanitizer, or with TEST_QUICK in
-   the environment, as under valgrind. */
+/* Whether a test that repeats something thousands of times should do so less often: under a sanitizer, or with
+   TEST_QUICK in the environment, as under valgrind. */
 static inline bool test_quick(void) { return TEST_SANITIZED || getenv("TEST_QUICK") != NULL; }
 
 static inline void test_start(int argc, char **argv) {
     memset(&test_now, 0, sizeof test_now);
     test_now.filter = argc > 1 ? argv[1] : "";
-    /* a crash must not swallow what was found; Windows knows no buffer of lines */
+    /* so that a crash does not lose the output; Windows has no line buffering */
     (void)setvbuf(stdout, NULL, TEST_WINDOWS ? _IONBF : _IOLBF, BUFSIZ);
 }
 
@@ -99,7 +99,8 @@ static inline void test_skip(const char *why) {
     test_now.running = false;
 }
 
-/* Ends the running test and begins one of this name. false: the filter leaves it out, or it lacks something. */
+/* Ends the running test and begins one with this name. false: the filter excludes it, or the system lacks what it
+   needs. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
@@ -116,17 +117,17 @@ static inline bool test_begin(const char *format, ...) {
     return test_now.running;
 }
 
-/* Whether the running test goes on, which needs what Windows lacks; else it counts as skipped. */
+/* For a test that needs what Windows lacks. false: this is Windows, and the test counts as skipped. */
 static inline bool test_posix(const char *what) {
     if (TEST_WINDOWS)
         test_skip(what);
     return !TEST_WINDOWS;
 }
 
-/* The same of all tests from here on, until it is called with NULL. */
+/* The same for all tests from here on, until it is called with NULL. */
 static inline void test_posix_from_here(const char *what) { test_now.lacking = TEST_WINDOWS ? what : NULL; }
 
-/* A copy in a block of exactly its size, so that a sanitizer sees the first byte too far. NULL: of nothing. */
+/* A copy in a block of exactly this size, so that a sanitizer notices an access beyond it. NULL if size is 0. */
 static inline char *test_exact(const char *data, size_t size) {
     char *block = size ? (char *)malloc(size) : NULL;
     if (size && !block)
@@ -144,7 +145,7 @@ static inline int test_finish(void) {
     return test_now.failed ? 1 : 0;
 }
 
-/* Records a failure; true when there is still something to print about it. */
+/* Records a failure. true: the caller should print details. */
 static inline bool test_failure(const char *file, int line, const char *what) {
     if (test_now.lacking || ++test_now.failures > TEST_MAX_REPORTS)
         return false;
@@ -187,7 +188,7 @@ static inline void test_memory(const void *is, size_t is_size, const void *wante
     test_row("should be", b, wanted_size, at > 8 ? at - 8 : 0);
 }
 
-/* WS_SMALL behaves the same and says less. */
+/* WS_SMALL behaves the same, but gives less detail. */
 #ifdef WS_SMALL
 enum { TEST_SMALL = true };
 #define IF_SMALL(small, full) small
@@ -195,9 +196,9 @@ enum { TEST_SMALL = true };
 enum { TEST_SMALL = false };
 #define IF_SMALL(small, full) full
 #endif
-/* What a text says about an error: these words, which explain it; with WS_SMALL the error's own sentence. */
+/* What the text of an error contains: these words or, with WS_SMALL, the sentence of ws_error_text. */
 #define DETAIL(error, words) (TEST_SMALL ? ws_error_text(error) : (words))
-/* A reason phrase, of those that WS_SMALL does not have. */
+/* A reason phrase that WS_SMALL lacks. */
 #define REASON(phrase) IF_SMALL("Status", phrase)
 
 #define CHECK(condition) test_check((condition) ? true : false, #condition, __FILE__, __LINE__)

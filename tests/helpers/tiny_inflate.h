@@ -1,5 +1,5 @@
-/* A small, slow, strict inflater (RFC 1951), for tests of the compressor: it refuses codes that are not complete,
-   last blocks, and distances beyond the window. */
+/* A small, slow, strict inflater (RFC 1951) for tests of the compressor. It refuses incomplete codes, a block marked
+   as the last, and distances beyond the window. */
 #ifndef TINY_INFLATE_H
 #define TINY_INFLATE_H
 
@@ -10,13 +10,13 @@
 
 typedef struct tiny_inflate {
     const uint8_t *in;
-    size_t bit, bits; /* read, and to read */
-    uint8_t *out;     /* whole stream: what came before is history */
+    size_t bit, bits; /* bits read, and all bits */
+    uint8_t *out;     /* the whole output; earlier output is the history */
     size_t size, capacity, window;
     bool bad;
-    unsigned kinds[3]; /* how many blocks were stored, fixed, dynamic */
-    size_t furthest;   /* largest distance */
-    size_t oldest;     /* lowest offset of `out` that was copied from */
+    unsigned kinds[3]; /* the numbers of stored, fixed and dynamic blocks */
+    size_t furthest;   /* the largest distance */
+    size_t oldest;     /* the lowest offset in `out` that was copied from */
 } tiny_inflate;
 
 static inline unsigned tiny_bits(tiny_inflate *z, unsigned count) {
@@ -27,12 +27,12 @@ static inline unsigned tiny_bits(tiny_inflate *z, unsigned count) {
     return value;
 }
 
-/* A canonical code: its symbols by length, and for each length in their own order. */
+/* A canonical code: its symbols ordered by length, and in their own order within a length. */
 typedef struct tiny_code {
     unsigned counts[16], symbols[288];
 } tiny_code;
 
-/* false: the code is not complete. */
+/* false: the code is incomplete. */
 static inline bool tiny_code_make(tiny_code *code, const uint8_t *lengths, unsigned symbols) {
     unsigned length, i, place = 0, sum = 0;
     memset(code, 0, sizeof *code);
@@ -47,7 +47,7 @@ static inline bool tiny_code_make(tiny_code *code, const uint8_t *lengths, unsig
 }
 
 static inline unsigned tiny_symbol(tiny_inflate *z, const tiny_code *code) {
-    unsigned value = 0, first = 0, place = 0, length; /* first: the least value of this length */
+    unsigned value = 0, first = 0, place = 0, length; /* first: the lowest code of this length */
     for (length = 1; length <= 15; length++) {
         value = value * 2 + tiny_bits(z, 1);
         if (value - first < code->counts[length])
@@ -136,7 +136,7 @@ static inline void tiny_fixed(tiny_inflate *z) {
     tiny_codes(z, literals, distances);
 }
 
-/* Takes whole blocks. false: they are not in order, or end in the midst of a block. */
+/* Reads whole blocks. false: they are malformed, or end inside a block. */
 static inline bool tiny_inflate_run(tiny_inflate *z, const uint8_t *in, size_t size) {
     z->in = in;
     z->bit = 0;

@@ -1,8 +1,8 @@
 /*
-   For tests of TLS, on top of client.h: clients of ws.h in the server's own loop with a record of each, and
-   peers that speak TLS by OpenSSL through memory, so that a test sees, counts, holds back and cuts the
-   ciphertext. What net.h and client.h do with a peer (peer_send, peer_frames, peer_status, CHECK_FRAMES, ...)
-   they do with these, too. All in one thread; the clock stands still unless a test moves it.
+   For tests of TLS, on top of client.h: clients of ws.h in the server's loop, each with a record, and peers whose TLS
+   is OpenSSL over memory, so that a test can see, count, delay and truncate the ciphertext. The functions of net.h and
+   client.h (peer_send, peer_frames, peer_status, CHECK_FRAMES, ...) take these peers, too. Everything runs in one
+   thread. The clock stands still unless a test advances it.
 
    Include "../../ws.h" with WS_IMPLEMENTATION first.
 */
@@ -13,7 +13,7 @@
 
 #include <ctype.h>
 
-/* Serves until the condition holds, and checks that it does at last. */
+/* Serves until the condition holds, and checks that it does. */
 #define UNTIL(condition)                                                     \
     do {                                                                     \
         int tries_;                                                          \
@@ -27,19 +27,19 @@ enum { TLS_CLIENTS = 300, TLS_TRIES = 8000 };
 /* --- clients of ws.h --- */
 
 typedef struct tls_client {
-    ws_conn *conn; /* NULL: gone */
+    ws_conn *conn; /* NULL: it has ended */
     unsigned opened, closed, errors, drains;
     unsigned messages;
-    ws_type type;  /* of the newest message */
-    bytes in;      /* the messages, one behind the other */
-    uint16_t code; /* on_close's */
+    ws_type type;  /* of the last message */
+    bytes in;      /* all messages, joined */
+    uint16_t code; /* of on_close */
     bool clean;
-    ws_error error; /* when it ended */
+    ws_error error; /* when the connection ended */
     char why[1000];
-    char certificate[400]; /* the server's, at on_open; "" none */
+    char certificate[400]; /* the server's, in on_open; "": none */
     bool echo;
     const char *first; /* sent in on_open */
-    bool again;        /* it reconnects: may end more than once */
+    bool again;        /* it reconnects, so it may end more than once */
 } tls_client;
 
 static tls_client tls_clients[TLS_CLIENTS];
@@ -86,7 +86,7 @@ static inline void tls_client_failed(ws_conn *conn) {
     tls_client_ended(c, conn);
 }
 
-/* A client whose attempt has begun. */
+/* Starts a client's first attempt. */
 static inline tls_client *tls_dial(const char *url, const ws_client_config *config) {
     tls_client *c = &tls_clients[tls_client_count++];
     ws_handler handler;
@@ -104,7 +104,7 @@ static inline tls_client *tls_dial(const char *url, const ws_client_config *conf
     return c;
 }
 
-/* "wss://127.0.0.1:port/" of a server in this test */
+/* Dials "wss://127.0.0.1:port/". */
 static inline tls_client *tls_dial_port(const char *scheme, uint16_t port, const ws_client_config *config) {
     char url[100];
     (void)snprintf(url, sizeof url, "%s://127.0.0.1:%u/", scheme, (unsigned)port);
@@ -121,10 +121,10 @@ static inline uint16_t tls_port(void) {
     return tls_listener->port;
 }
 
-/* The next connection that comes in there, without TLS; fd -1: none came. */
+/* Accepts the next connection there, without TLS; fd -1: none came. */
 static inline peer *tls_accept_plain(void) { return raw_accept(tls_listener); }
 
-/* Waits for the request of a client, TLS or not, and accepts it; false: the client went away. */
+/* Waits for a client's request, over TLS or not, and answers it with 101. false: the client has left. */
 static inline bool tls_answer(peer *p) {
     const char *head = raw_head(p);
     if (*head)
@@ -149,13 +149,13 @@ typedef struct tls_session {
     SSL_CTX *context;
     SSL *ssl;
     BIO *in, *out;
-    bool open;             /* its handshake is through */
-    bool failed, notified; /* its stream broke; close_notify came */
-    unsigned long error;   /* OpenSSL's reason for failed */
-    bool held;             /* sends nothing of what it has encrypted */
-    size_t piece;          /* moves at most so many bytes of ciphertext in a round, each way; 0: any */
-    bytes received, unsent; /* ciphertext that the session has not seen yet, or that has not left */
-    /* application data records that came since a test set this to 0, the largest of them */
+    bool open;             /* its handshake is complete */
+    bool failed, notified; /* its stream broke; close_notify has arrived */
+    unsigned long error;   /* OpenSSL's reason for the failure */
+    bool held;             /* keeps back all that it has encrypted */
+    size_t piece;          /* the most bytes of ciphertext to move in a round, each way; 0: any number */
+    bytes received, unsent; /* ciphertext that the session has not read yet, and that has not been sent */
+    /* application data records that have arrived since a test set this to 0, and the largest of them */
     size_t records, largest;
     uint8_t head[5];
     size_t head_size, body_left;
@@ -185,7 +185,7 @@ static inline void tls_tap(tls_session *t, const uint8_t *data, size_t size) {
     }
 }
 
-/* A call's result: whether it failed for good. */
+/* Whether a call failed, according to its result, and will not succeed later. */
 static inline bool tls_broke(tls_session *t, int result) {
     switch (SSL_get_error(t->ssl, result)) {
     case SSL_ERROR_WANT_READ:
@@ -223,7 +223,7 @@ static inline bool tls_flush(peer *p) {
     return some;
 }
 
-/* Decrypts what came, sends what is to be sent. true: something moved. */
+/* Decrypts what has arrived, and sends what is queued. true: it has read or sent something. */
 static inline bool tls_pump(peer *p) {
     static uint8_t buffer[1 << 14];
     tls_session *t = p->tls;
@@ -254,7 +254,7 @@ static inline bool tls_pump(peer *p) {
     return tls_flush(p) || some;
 }
 
-/* Encrypts; what waits for the peer (a renegotiation) is waited for. Returns how much went. */
+/* Encrypts, and waits for the peer if needed, as in a renegotiation. Returns how many bytes were encrypted. */
 static inline size_t tls_send(peer *p, const void *data, size_t size) {
     const uint8_t *from = (const uint8_t *)data;
     size_t done = 0;
@@ -284,7 +284,7 @@ static inline void tls_notify(peer *p) {
 
 static const peer_layer tls_layer = {tls_received, tls_pump, tls_send, tls_over, tls_notify};
 
-/* Puts TLS on a peer, as a server if the peer was accepted. Its handshake begins with the next round. */
+/* Puts TLS on a peer, as a server if the peer was accepted. Its handshake begins in the next round. */
 static inline peer *tls_on(peer *p) {
     tls_session *t = (tls_session *)calloc(1, sizeof *t);
     if (!t)
@@ -315,12 +315,12 @@ static inline void tls_versions(peer *p, int version) {
                && SSL_set_max_proto_version(p->tls->ssl, version) == 1);
 }
 
-/* A client that is connected; set up its SSL before the next round. */
+/* A client with a connected socket; set up its SSL before the next round. */
 static inline peer *tls_connect(int receive_buffer) {
     return tls_on(net_connect_to(ws_port(net.server), receive_buffer));
 }
 
-/* The next connection to tls_port, as a TLS server with this certificate. */
+/* Accepts the next connection to tls_port, as a TLS server with this certificate. */
 static inline peer *tls_accept(const cert *own) {
     peer *p = tls_on(tls_accept_plain());
     tls_own(p, own);
@@ -329,7 +329,7 @@ static inline peer *tls_accept(const cert *own) {
     return p;
 }
 
-/* Serves until its TLS handshake is through, or failed. */
+/* Serves until its TLS handshake is complete or has failed. */
 static inline bool tls_handshake(peer *p) {
     int i;
     for (i = 0; i < TLS_TRIES && !p->tls->open && !tls_over(p); i++)
@@ -337,7 +337,7 @@ static inline bool tls_handshake(peer *p) {
     return p->tls->open;
 }
 
-/* Both handshakes of a client; the status of the second, 0 when the first fails. */
+/* Both handshakes of a client. Returns the status of the second; 0: the first failed. */
 static inline int tls_upgrade(peer *p) {
     if (!tls_handshake(p))
         return 0;
@@ -371,7 +371,7 @@ static inline void tls_end(void) {
 
 #endif
 
-/* Whether the text holds one of the words, "this|that", in any case of letters. */
+/* Whether the text contains one of the words "this|that", in any letter case. */
 static inline bool tls_says(const char *text, const char *words) {
     char low[1200], word[100];
     size_t i, size;
@@ -391,15 +391,15 @@ static inline bool tls_says(const char *text, const char *words) {
 
 static inline void tls_check_says(const char *text, const char *words, const char *file, int line) {
     char report[1300];
-    (void)snprintf(report, sizeof report, "\"%s\" should hold \"%s\"", text, words);
+    (void)snprintf(report, sizeof report, "\"%s\" should contain \"%s\"", text, words);
     test_check(tls_says(text, words), report, file, line);
 }
 
 #define CHECK_SAYS(text, words) tls_check_says((text), (words), __FILE__, __LINE__)
-/* How a client's failure is explained. */
+/* Checks what the error text of a client contains. */
 #define CHECK_TOLD(client, words) CHECK_SAYS((client)->why, DETAIL((client)->error, words))
 
-/* Ends a test as NET_END does; each client ended in one way. */
+/* Ends a test as NET_END does, and checks that each client ended exactly once. */
 static inline void tls_finish(const char *file, int line) {
     size_t i;
     tls_end();

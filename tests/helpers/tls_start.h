@@ -1,5 +1,5 @@
-/* Servers with a certificate of certs.h, and clients of ws.h and raw peers that connect to them: how the tests of TLS
-   begin. */
+/* How the tests of TLS begin: servers with a certificate of certs.h, and clients of ws.h and raw peers that connect
+   to them. */
 #ifndef TLS_START_H
 #define TLS_START_H
 
@@ -42,7 +42,7 @@ static inline bool start(void) {
     return start_server(&tls, NULL);
 }
 
-/* An SSL_CTX of a user: this version only. */
+/* An SSL_CTX, as a program would make it, that allows only this version. */
 static inline SSL_CTX *own_context(const cert *own, int version) {
     SSL_CTX *context = SSL_CTX_new(TLS_method());
     certs_need(context && SSL_CTX_set_min_proto_version(context, version) == 1
@@ -54,7 +54,7 @@ static inline SSL_CTX *own_context(const cert *own, int version) {
     return context;
 }
 
-/* A server that speaks this version only. */
+/* A server that allows only this version. */
 static inline bool start_version(int version) {
     ws_tls_config tls;
     SSL_CTX *context = own_context(&certs.server, version);
@@ -70,7 +70,7 @@ static inline tls_client *dial(const ws_client_config *config) {
     return tls_dial_port("wss", ws_port(net.server), config);
 }
 
-/* A client of ws.h that is open towards a raw server, which is returned. */
+/* A client of ws.h with an open connection to a raw server, which is returned. */
 static inline peer *dial_raw(tls_client **c, int version) {
     ws_client_config config = trusting();
     peer *r;
@@ -85,7 +85,7 @@ static inline peer *dial_raw(tls_client **c, int version) {
     return r;
 }
 
-/* Whether a new client of ws.h is served; the log is left as it was. */
+/* Whether a new client of ws.h gets its echo. Leaves the log unchanged. */
 static inline bool serves(void) {
     size_t log = net.log.size;
     ws_client_config config = trusting();
@@ -102,7 +102,7 @@ static inline bool serves(void) {
     return c->messages == 1 && c->in.size == 5 && c->code == 1000;
 }
 
-/* Sample bytes, no two ranges alike. */
+/* Sample bytes, in which no part repeats. */
 static inline uint8_t *sample(size_t size) {
     uint8_t *data = (uint8_t *)malloc(size + 1);
     uint32_t x = 1;

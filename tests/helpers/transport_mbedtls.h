@@ -1,13 +1,13 @@
 /*
-   mbedTLS (2.28) on the transport seam of ws.h: how another TLS library plugs in.
+   mbedTLS (2.28) as a ws_transport: an example of how to use another TLS library.
 
        static mbed mbed;
-       if (!mbed_start(&mbed, true, cert_pem, key_pem, NULL)) ...      a server's; texts as in ws_tls_config
+       if (!mbed_start(&mbed, true, cert_pem, key_pem, NULL)) ...      for a server; texts as in ws_tls_config
        server_config.transport = &mbed.transport;
        ...
-       mbed_end(&mbed);                                                behind ws_loop_free
+       mbed_end(&mbed);                                                after ws_loop_free
 
-   The handshake needs no call of its own: mbedTLS goes on with it inside of read and write.
+   The handshake needs no call of its own: mbedTLS does it inside read and write.
 */
 #ifndef TRANSPORT_MBEDTLS_H
 #define TRANSPORT_MBEDTLS_H
@@ -31,10 +31,10 @@ typedef struct mbed { /* what the connections of one server, or of clients, shar
     mbedtls_ssl_config config;
 } mbed;
 
-typedef struct mbed_session { /* one connection's */
+typedef struct mbed_session { /* one connection's state */
     mbedtls_ssl_context ssl;
     int descriptor;
-    size_t unfinished; /* size of the write that has to be repeated */
+    size_t unfinished; /* the size of the write that must be repeated */
     int error;         /* why it failed */
 } mbed_session;
 
@@ -56,8 +56,7 @@ static inline int mbed_receive(void *session, unsigned char *data, size_t size) 
 
 /* --- between ws.h and mbedTLS --- */
 
-/* mbedTLS's result in the words of ws.h. What a call waits for need not be what it does: a read may
-   have to send first. */
+/* Translates a result of mbedTLS. A read may have to wait until it can send, and a write until it can receive. */
 static inline ptrdiff_t mbed_result(ws_link *link, int result) {
     mbed_session *session = (mbed_session *)link->session;
     switch (result) {
@@ -72,7 +71,7 @@ static inline ptrdiff_t mbed_result(ws_link *link, int result) {
     default:
         if (result > 0)
             return result;
-        session->error = result ? result : MBEDTLS_ERR_SSL_CONN_EOF; /* an end without close_notify */
+        session->error = result ? result : MBEDTLS_ERR_SSL_CONN_EOF; /* the stream ended without close_notify */
         return WS_FAILED;
     }
 }
@@ -97,12 +96,12 @@ static inline bool mbed_open(ws_link *link, const char *host, void *user) {
 static inline ptrdiff_t mbed_read(ws_link *link, void *data, size_t size) {
     mbed_session *session = (mbed_session *)link->session;
     ptrdiff_t got = mbed_result(link, mbedtls_ssl_read(&session->ssl, (unsigned char *)data, size));
-    link->pending = got > 0 && mbedtls_ssl_check_pending(&session->ssl); /* select sees nothing of it */
+    link->pending = got > 0 && mbedtls_ssl_check_pending(&session->ssl); /* select does not see these bytes */
     return got;
 }
 
-/* The rest of a record that is encrypted already is sent by the same call again. mbedTLS takes the
-   size of that call for what it has sent, so it must not have grown meanwhile. */
+/* To send the rest of an encrypted record, mbedTLS wants the same call again, and returns its size. So that size
+   must be the one of the first call. */
 static inline ptrdiff_t mbed_write(ws_link *link, const void *data, size_t size) {
     mbed_session *session = (mbed_session *)link->session;
     ptrdiff_t sent;
@@ -153,8 +152,8 @@ static inline bool mbed_certificate(mbedtls_x509_crt *to, const char *pem) {
     return !pem || mbedtls_x509_crt_parse(to, (const unsigned char *)pem, strlen(pem) + 1) == 0;
 }
 
-/* The texts are PEM, or NULL: a client needs ca_pem; a server cert_pem and key_pem, and with ca_pem
-   each client must show a certificate. false: one of them is bad. */
+/* The texts are PEM, or NULL. A client needs ca_pem; a server needs cert_pem and key_pem, and if ca_pem is set, each
+   client must present a certificate. false: a text is invalid. */
 static inline bool mbed_start(mbed *m, bool server, const char *cert_pem, const char *key_pem, const char *ca_pem) {
     static const char *protocols[] = {"http/1.1", NULL};
     const ws_transport transport = {mbed_open, mbed_read, mbed_write, mbed_shut, mbed_close, mbed_reason, m};

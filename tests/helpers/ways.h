@@ -1,10 +1,10 @@
-/* The ways in which this processor can do the work: all that it has, then less of it. */
+/* The ways in which this processor can do the work: with all its instruction sets, then with fewer. */
 #ifndef WAYS_H
 #define WAYS_H
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Takes the nth way, from 0 on. false: there are no more. */
+/* Selects the nth way, from 0 on. false: there are no more. */
 static bool way_take(int n) {
 #if defined(WS_NO_DISPATCH) || !defined(__x86_64__)
     return n == 0;

@@ -1,7 +1,5 @@
-/*
-   What the tests use of POSIX, for Windows: sockets whose numbers are int, with errno, behind the names of POSIX. ws.h,
-   which is included before, does without.
-*/
+/* What the tests use of POSIX, for Windows: the names of POSIX, for sockets whose numbers are int, and errors in
+   errno. ws.h, which is included before this, does not use it. */
 #ifndef WINDOWS_SOCKETS_H
 #define WINDOWS_SOCKETS_H
 
@@ -25,11 +23,11 @@ typedef int uid_t;
 #define SHUT_WR SD_SEND
 #define SHUT_RDWR SD_BOTH
 #define O_NONBLOCK 0x10000
-#define SIGPIPE SIGTERM /* there is none */
-#define SIGUSR1 SIGINT /* which raise raises, too */
+#define SIGPIPE SIGTERM /* Windows has none */
+#define SIGUSR1 SIGINT /* so that raise works with it */
 #define TIOCOUTQ 0    /* Windows does not tell */
 #ifndef TCP_MAXSEG
-#define TCP_MAXSEG 4 /* which wine does not know */
+#define TCP_MAXSEG 4 /* wine does not support it */
 #endif
 #define F_GETFL 3
 #define F_SETFL 4
@@ -38,7 +36,7 @@ typedef int uid_t;
 #undef P_tmpdir
 #define P_tmpdir "build"
 
-/* -1, and errno. */
+/* Sets errno and returns -1. */
 static inline int windows_failed(void) {
     int error = WSAGetLastError();
     errno = error == WSAEWOULDBLOCK ? EAGAIN : error == WSAEADDRINUSE ? EADDRINUSE : ECONNRESET;
@@ -88,7 +86,7 @@ static inline ssize_t windows_send(int fd, const void *data, size_t size, int fl
     return sent < 0 ? windows_failed() : sent;
 }
 
-/* Time limits are milliseconds there. */
+/* Windows takes time limits in milliseconds. */
 static inline int windows_setsockopt(int fd, int level, int option, const void *value, socklen_t size) {
     DWORD milliseconds = 0;
     if (level == SOL_SOCKET && (option == SO_RCVTIMEO || option == SO_SNDTIMEO)) {
@@ -108,7 +106,7 @@ static inline int windows_connect(int fd, const struct sockaddr *address, sockle
     return connect((SOCKET)fd, address, size) != 0 ? windows_failed() : 0;
 }
 
-/* A socket, or else a file of the C runtime. */
+/* Closes a socket, or else a file of the C runtime. */
 static inline int windows_close(int fd) {
     return closesocket((SOCKET)fd) != 0 && WSAGetLastError() == WSAENOTSOCK ? _close(fd) : 0;
 }
@@ -131,7 +129,7 @@ static inline int windows_pair(int ends[2]) {
     return windows_close(listener);
 }
 
-/* That of the C runtime lets nobody else open the file. */
+/* That of the C runtime lets no other call open the file. */
 static inline int windows_mkstemp(char *name) {
     return _mktemp(name) ? _open(name, _O_CREAT | _O_EXCL | _O_RDWR | _O_BINARY, 0600) : -1;
 }
@@ -146,7 +144,7 @@ static inline ssize_t windows_write(int fd, const void *data, size_t size) {
     return sent < 0 && WSAGetLastError() == WSAENOTSOCK ? _write(fd, data, (unsigned)size) : sent;
 }
 
-/* Names are UTF-8. */
+/* Converts a name from UTF-8. */
 static inline const wchar_t *windows_wide(const char *name) {
     static wchar_t wide[2][1024];
     static unsigned turn;
@@ -166,7 +164,7 @@ static inline int windows_utime(const char *name, const struct utimbuf *times) {
     return _wutime(windows_wide(name), &both);
 }
 
-/* That of the C runtime removes no folder. */
+/* That of the C runtime does not remove folders. */
 static inline int windows_remove(const char *name) {
     const wchar_t *wide = windows_wide(name);
     return _wremove(wide) == 0 ? 0 : _wrmdir(wide);
@@ -180,7 +178,7 @@ static inline int windows_poll(struct pollfd *list, unsigned count, int timeout)
 
 static inline int windows_execl(const char *program, ...) { return (void)program, -1; }
 
-#undef socket /* of calls.h: the functions here call these */
+#undef socket /* calls.h defines these; the functions here call the system's */
 #undef accept
 #undef recv
 #undef send
@@ -201,7 +199,7 @@ static inline int windows_execl(const char *program, ...) { return (void)program
 #define setsockopt windows_setsockopt
 #define getsockopt windows_getsockopt
 #define connect windows_connect
-#define geteuid() ((uid_t)1) /* whose rights a test does not change */
+#define geteuid() ((uid_t)1) /* a test does not change its rights */
 #define seteuid(user) ((void)(user), -1)
 #define truncate truncate64
 #define ioctl windows_ioctl
@@ -209,14 +207,14 @@ static inline int windows_execl(const char *program, ...) { return (void)program
 #define close(fd) windows_close(fd)
 #define read(fd, data, size) windows_read((fd), (data), (size))
 #define write(fd, data, size) windows_write((fd), (data), (size))
-#define symlink(to, path) ((void)(to), (void)(path), 0) /* what is not there is not served, either */
+#define symlink(to, path) ((void)(to), (void)(path), 0) /* makes no link: a missing file is not served, either */
 #define mkfifo(path, mode) ((void)(path), 0)
 #define mkdir(path, mode) _mkdir(path)
 #define pipe(ends) windows_pair(ends)
 #define socketpair(family, type, protocol, ends) windows_pair(ends)
 #define lstat(path, status) stat((path), (status))
 
-/* What only tests call that are skipped there: these fail, or do nothing. */
+/* Only tests that are skipped on Windows call these: they fail, or do nothing. */
 #define wsi_platform_unix(path, address) ((void)(path), memset((address), 0, sizeof *(address)), false)
 #define wsi_platform_file_id(path, id) ((void)(path), memset((id), 0, sizeof *(id)), false)
 #define fork() (-1)

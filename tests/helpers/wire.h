@@ -1,16 +1,15 @@
 /*
-   A small language for frames, so that a test can say in one line what goes over the wire.
-   Nothing here knows the library: the same text describes what a peer sends and what it must get,
-   for either role, over an engine or over a socket.
+   A small language for frames, so that a test can write in one line what is sent. It does not depend on ws.h: the same
+   text describes what a peer sends and what it must receive, in either role, over an engine or a socket.
 
        81"Hello"            first byte in hex, then the payload in quotes
-       88<03e8>"bye"        payload in hex, joined with the next part
-       01*100 80*20         100 bytes of sample text; a continuation goes on where the text stopped
+       88<03e8>"bye"        payload in hex, then more of it in quotes
+       01*100 80*20         100 bytes of sample text; a continuation frame has the next 20
        82#100               100 sample bytes of all values
-       3x89"a"              a frame three times
+       3x89"a"              a frame, three times
        !81"Hello"           masked the wrong way for its sender
-       ~81"a" ^81"a"        length in 16 or 64 bits, minimal or not
-       82@8000000000000000  this length, in 64 bits, and no payload
+       ~81"a" ^81"a"        length in 16 or 64 bits, even if it fits into fewer
+       82@8000000000000000  a header with this length, in 64 bits, without payload
 */
 #ifndef WIRE_H
 #define WIRE_H
@@ -42,14 +41,14 @@ static inline void bytes_add(bytes *b, const void *data, size_t size) {
     b->size += size;
 }
 
-/* Takes so many off the front. */
+/* Removes this many bytes from the front. */
 static inline void bytes_take(bytes *b, size_t size) {
     b->size -= size;
     if (b->size)
         memmove(b->data, b->data + size, b->size);
 }
 
-/* Where a text begins, at or after `from`; SIZE_MAX: nowhere. */
+/* The offset of a text, at or after `from`; SIZE_MAX: not found. */
 static inline size_t bytes_find(const bytes *b, const char *text, size_t from) {
     size_t size = strlen(text);
     for (; from + size <= b->size; from++)
@@ -79,8 +78,8 @@ static inline void bytes_free(bytes *b) {
 
 typedef struct wire_frame {
     unsigned first;          /* FIN, RSV and opcode */
-    int length_bits;         /* 0: the shortest form; 16, 64 */
-    bool wrong_mask, bare;   /* bare: announces `announced` bytes, and has none */
+    int length_bits;         /* 16 or 64; 0: the shortest form */
+    bool wrong_mask, bare;   /* bare: a header that announces `announced` bytes, without payload */
     uint64_t announced;
     const uint8_t *data;
     size_t size;
@@ -91,7 +90,7 @@ static inline void wire_number(bytes *out, uint64_t number, int count) {
         bytes_add_byte(out, (unsigned)(number >> (8 * count)) & 255);
 }
 
-/* Appends a frame. Each masked one has a key of its own, made from its place. */
+/* Appends a frame. Each masked frame has a key of its own, derived from its offset. */
 static inline void wire_frame_add(bytes *out, const wire_frame *frame, bool masked) {
     uint64_t size = frame->bare ? frame->announced : frame->size;
     int bits = frame->length_bits ? frame->length_bits : size < 126 ? 7 : size < 65536 ? 16 : 64;
@@ -122,8 +121,8 @@ static inline void wire_put(bytes *out, unsigned first, const void *data, size_t
     wire_frame_add(out, &frame, masked);
 }
 
-/* Takes the masks off a stream of frames. false: a frame is masked and should not be, or the other
-   way round, or the stream ends inside a frame. */
+/* Unmasks a stream of frames. false: a frame is masked but should not be, or the reverse, or the stream ends inside
+   a frame. */
 static inline bool wire_plain(bytes *plain, const uint8_t *data, size_t size, bool masked) {
     size_t i = 0, k;
     while (i < size) {
@@ -161,7 +160,7 @@ static inline unsigned wire_hex(const char *text) {
     return value;
 }
 
-/* Sample bytes: by place, so that a piece in the wrong place shows. */
+/* Sample bytes depend on their offset, so that a piece in the wrong place is noticed. */
 static inline void wire_sample(bytes *out, size_t from, size_t count, bool text) {
     size_t i;
     bytes_reserve(out, count);
@@ -171,7 +170,7 @@ static inline void wire_sample(bytes *out, size_t from, size_t count, bool text)
     }
 }
 
-/* Reads the payload of one frame. `at` is the place in the message, for samples. */
+/* Reads the payload of one frame. `at`: the offset in the message, for sample bytes. */
 static inline const char *wire_payload(const char *text, bytes *payload, size_t *at) {
     while (*text && *text != ' ') {
         char kind = *text++;
@@ -188,7 +187,7 @@ static inline const char *wire_payload(const char *text, bytes *payload, size_t 
             wire_sample(payload, *at, count, kind == '*');
             *at += count;
         } else {
-            abort(); /* a mistake in a test */
+            abort(); /* an error in a test */
         }
     }
     return text;
@@ -208,7 +207,7 @@ static inline const char *wire_prefix(const char *text, wire_frame *frame, size_
     return text + (*text == '!' || *text == '~' || *text == '^');
 }
 
-/* Appends the next frame of the text, as its sender must mask it, and returns the rest of it. */
+/* Appends the next frame of the text, masked as its sender must mask it, and returns the rest of the text. */
 static inline const char *wire_next(const char *text, bytes *out, bool masked, size_t *at) {
     wire_frame frame;
     size_t control_at;

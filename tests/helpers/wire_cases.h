@@ -1,11 +1,11 @@
 /*
-   The wire table: what a peer sends after the handshake, and what must come back and happen, for
-   an endpoint that echoes messages. Frames are written in the language of wire.h, events as
+   The wire table: what a peer sends after the handshake, and which frames and events must follow from an endpoint that
+   echoes messages. Frames are written in the language of wire.h, events as
 
        T text  B binary  p ping  q pong  c clean close  x unclean close
 
-   The first numbers are those of the well-known conformance suite; its peer closes with 1000
-   where the case itself says nothing about closing. "W" cases are ours.
+   Numbers such as "1.1.1" are those of the well-known conformance suite, whose peer closes with 1000 if the case itself
+   does not close. "W" cases are ours.
 */
 #ifndef WIRE_CASES_H
 #define WIRE_CASES_H
@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WIRE_END " 88<03e8>"  /* close 1000, both ways */
+#define WIRE_END " 88<03e8>"  /* close with 1000, both ways */
 #define WIRE_1002 " 88<03ea>"
 #define WIRE_1007 " 88<03ef>"
 #define WIRE_1009 " 88<03f1>"
@@ -24,7 +24,7 @@
 typedef struct wire_case {
     const char *name, *in, *out, *events;
     uint16_t code;
-    size_t piece; /* TCP pieces of so many bytes; 0: all at once, by frames, and by bytes if short */
+    size_t piece; /* the size of TCP pieces; 0: all at once, then frame by frame and, if short, byte by byte */
 } wire_case;
 
 #define WIRE_ECHO(name, frames, out, event) {name, frames WIRE_END, out WIRE_END, event "c", 1000, 0}
@@ -69,7 +69,7 @@ static const wire_case wire_framing[] = {
     WIRE_LATE("4.2.5", "8f\"reserved opcode payload\" 89"),
 };
 
-/* 5.4 and 5.5, and 5.7 and 5.8, are the neighbours before them cut by frames and by bytes. */
+/* 5.4, 5.5, 5.7 and 5.8 are the cases before them, split between frames and into bytes. */
 static const wire_case wire_fragments[] = {
     WIRE_FAIL("5.1", "09\"fragment1\" 80\"fragment2\""), WIRE_FAIL("5.2", "0a\"fragment1\" 80\"fragment2\""),
     WIRE_ECHO("5.3", "01\"fragment1\" 80\"fragment2\"", "81\"fragment1fragment2\"", "T"),
@@ -107,7 +107,7 @@ static const wire_case wire_fragments[] = {
 #define WIRE_KOSME "<cebae1bdb9cf83cebcceb5>"
 #define WIRE_MIXED "\"Hello-\"<c2b5>\"@\"<c39fc3b6c3a4c3bcc3a0c3a1>\"-UTF-8!!\""
 
-/* 6.4.3 and 6.4.4 send a part of a frame: they stand with the driver. */
+/* 6.4.3 and 6.4.4 send part of a frame: see test_engine_wire.c. */
 static const wire_case wire_utf8_fragments[] = {
     WIRE_SAME("6.1.1", "81", "T"), WIRE_ECHO("6.1.2", "01 00 80", "81", "T"),
     WIRE_ECHO("6.1.3", "01 00\"middle frame payload\" 80", "81\"middle frame payload\"", "T"),
@@ -124,7 +124,7 @@ static const wire_case wire_utf8_fragments[] = {
     {"6.4.2", "01" WIRE_KOSME "<f4> 00<90>", WIRE_1007, "x", 1007, 0},
 };
 
-/* Whole text messages: payload in hex, and whether it is UTF-8. */
+/* Whole text messages: the payload in hex, and whether it is UTF-8. */
 typedef struct wire_text {
     const char *name, *hex;
     bool valid;
@@ -215,7 +215,7 @@ static const wire_case wire_closing[] = {
     {"7.5.1", "88<03e8>" WIRE_KOSME "<eda080>\"edited\"", WIRE_1007, "x", 1007, 0},
 };
 
-/* A close frame with this code: it comes back, or it is an error. */
+/* A close frame with this code: it comes back, or is an error. */
 typedef struct wire_code {
     const char *name;
     uint16_t code;
@@ -285,7 +285,7 @@ static const wire_case wire_limits[] = {
     WIRE_ECHO("10.1.1", "01*1300 49x00*1300 80*536", "81*65536", "T"),
 };
 
-/* Where the suite is blind, and each rule of RFC 6455 5, 7 and 8 that no case above looks at. */
+/* What the suite does not test, and each rule of RFC 6455 5, 7 and 8 without a case above. */
 static const wire_case wire_own[] = {
     WIRE_FAIL("W wrong mask on text", "!81\"Hello\""), WIRE_FAIL("W wrong mask on an empty text", "!81"),
     WIRE_FAIL("W wrong mask on ping", "!89\"Hello\""), WIRE_FAIL("W wrong mask on close", "!88<03e8>"),
@@ -368,7 +368,7 @@ static const wire_case wire_own[] = {
     WIRE_FAIL("W orphan continuation over the limit", "80@7fffffffffffffff"),
 };
 
-/* Runs every case: the tables, and a case for each text and each close code. */
+/* Runs every case: the tables, and one case for each text and each close code. */
 static inline void wire_run_all(void (*run)(const wire_case *c)) {
     static const struct { const wire_case *cases; size_t count; } tables[] = {
         {wire_framing, sizeof wire_framing / sizeof *wire_framing},

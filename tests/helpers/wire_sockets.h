@@ -1,16 +1,16 @@
-/* The wire table over sockets, for either role: what the callbacks saw, and the ways in which a
-   peer's frames are handed over. Include "net.h" and "wire_cases.h" first. */
+/* The wire table over sockets, for either role: what the callbacks saw, and how a peer's frames are delivered.
+   Include "net.h" and "wire_cases.h" first. */
 #ifndef WIRE_SOCKETS_H
 #define WIRE_SOCKETS_H
 
 static struct {
     bool masked;         /* the peer is a client */
-    const char *title;   /* behind a case's name */
-    peer *(*start)(void); /* a new connection, over what all cases share */
+    const char *title;   /* appended to a case's name */
+    peer *(*start)(void); /* makes a connection for one case; its loop and server serve all cases */
     void (*check)(peer *p, const wire_case *c);
 } wire_sockets;
 
-static bytes letters; /* of what the callbacks saw: T, B, and c or x at the end */
+static bytes letters; /* what the callbacks saw: T, B, and c or x at the end */
 
 static void letter(char c) { bytes_add(&letters, &c, 1); }
 
@@ -76,7 +76,7 @@ static void run_case(const wire_case *c) {
     bytes_free(&in);
 }
 
-/* Runs all cases in the loop that has been started. */
+/* Runs all cases in the loop that was started. */
 static void run_all(void) {
     net.quiet = true;
     net.on_message = note_message;

@@ -1,4 +1,4 @@
-/* The C library, as far as ws.h uses it. */
+/* What ws.h uses of the C library. */
 #ifndef MSVC_STDIO_H
 #define MSVC_STDIO_H
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-/* What ws.h uses of Windows' headers, for a compiler that has none: the dialect is checked, nothing is linked. */
+/* What ws.h uses of Windows' headers, for checking its dialect with a compiler that has none. Nothing is linked. */
 #ifndef MSVC_WINSOCK2_H
 #define MSVC_WINSOCK2_H
 #include <stddef.h>

@@ -1,6 +1,4 @@
-/*
-   calls.h for Windows: what ws.h calls there, counted as the call of POSIX that it stands for.
-*/
+/* calls.h for Windows: counts the calls that ws.h makes there, as the calls of POSIX that they correspond to. */
 #ifndef CALLS_WINDOWS_H
 #define CALLS_WINDOWS_H
 
@@ -10,14 +8,14 @@
 
 #include "errors_windows.h"
 
-/* Counts a call; true: it has to fail, with Windows' number for the errno. */
+/* Counts a call. true: it must fail, with Windows' number for the errno. */
 static inline bool calls_hit_windows(calls_kind kind) {
     bool file = kind == CALLS_OPENAT || kind == CALLS_FSTAT || kind == CALLS_READ;
     if (!calls_hit(kind))
         return false;
     WSASetLastError(windows_error(calls.error, file));
     if (kind == CALLS_SELECT && (calls.error == EINTR || calls.error == EAGAIN))
-        WSASetLastError(WSAENOBUFS); /* WSAPoll says nothing like that */
+        WSASetLastError(WSAENOBUFS); /* WSAPoll has no such error */
     return true;
 }
 
@@ -26,7 +24,7 @@ static inline int calls_recv(SOCKET fd, char *data, int size, int flags) {
     return hit && calls.error ? -1 : recv(fd, data, (int)calls_size(hit, (size_t)size), flags);
 }
 
-/* Whether a socket is the one that takes nothing more. */
+/* Whether this is the socket that takes nothing more. */
 static inline bool calls_stuck(SOCKET fd) {
     bool stuck = calls.stuck_full && fd == (SOCKET)calls.stuck;
     if (stuck)
@@ -106,7 +104,7 @@ static inline int calls_shutdown(SOCKET fd, int how) {
     return calls_hit_windows(CALLS_SHUTDOWN) ? -1 : shutdown(fd, how);
 }
 
-/* Of streams: what the loop wakes itself with is none that POSIX has. */
+/* Counts only streams: POSIX needs no datagrams to wake a loop. */
 static inline int calls_connect(SOCKET fd, const struct sockaddr *address, socklen_t size) {
     int type = SOCK_STREAM, length = sizeof type;
     (void)getsockopt(fd, SOL_SOCKET, SO_TYPE, (char *)&type, &length);

@@ -1,13 +1,11 @@
-/*
-   kernel.h for Windows: each call of ws.h is passed on to the function there that stands for it. The datagrams that
-   wake a loop and bring addresses are kept here. Files are the real system's; they are counted.
-*/
+/* kernel.h for Windows: passes each call of ws.h on to the corresponding function of kernel.h. Datagrams, which wake
+   a loop and carry addresses, are kept here. Files are the real system's, and are counted. */
 #ifndef KERNEL_CALLS_H
 #define KERNEL_CALLS_H
 
 #include "errors_windows.h"
 
-enum { KERNEL_DATAGRAMS = 64 }; /* of one socket; further ones are lost */
+enum { KERNEL_DATAGRAMS = 64 }; /* in one socket; further ones are lost */
 
 typedef struct kernel_mailbox {
     bool open;
@@ -18,14 +16,14 @@ typedef struct kernel_mailbox {
 } kernel_mailbox;
 
 static kernel_mailbox kernel_mailboxes[KERNEL_FILES];
-static int kernel_a_thread; /* stands for each handle of one, which has run already */
+static int kernel_a_thread; /* the handle of every thread; each has already run */
 
 static inline kernel_mailbox *kernel_mailbox_of(SOCKET file) {
     (void)kernel_file_of((int)file);
     return kernel_mailboxes[file].open ? &kernel_mailboxes[file] : NULL;
 }
 
-/* A result of kernel.h's; if it is an error, with Windows' number. */
+/* Returns a result of kernel.h. If it is an error, sets Windows' number for it. */
 static inline int kernel_told(long long result) {
     if (result < 0)
         WSASetLastError(windows_error(errno, false));

@@ -1,4 +1,4 @@
-/* What kernel.h says in the words of POSIX. */
+/* The types and constants of POSIX that kernel.h uses. */
 #ifndef KERNEL_TYPES_H
 #define KERNEL_TYPES_H
 

@@ -1,4 +1,4 @@
-/* Included before an example: every other ws_post of it fails, as when the system is short of something. */
+/* Included before an example: every second ws_post of it fails, as if the system were short of something. */
 #define WS_IMPLEMENTATION
 #include "../../../ws.h"
 

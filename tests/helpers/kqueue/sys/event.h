@@ -1,7 +1,8 @@
 /*
-   kqueue(2) over epoll(7), as far as ws.h asks for it, so that Linux can test what serves BSD and macOS: -Itests/kqueue
-   -DWSI_KQUEUE. As there, reading and writing are told one by one; EV_ADD of what is there replaces udata; EV_DELETE
-   of what is not is ENOENT; a closed descriptor forgets its filters; EV_EOF wakes whatever is wanted.
+   What ws.h uses of kqueue(2), on top of epoll(7), so that Linux can test the poller of BSD and macOS:
+   -Itests/helpers/kqueue -DWSI_KQUEUE. As with kqueue, readable and writable are separate events; EV_ADD of a filter
+   that exists replaces its udata; EV_DELETE of one that does not exist fails with ENOENT; closing a descriptor removes
+   its filters; EV_EOF comes for each filter.
 */
 #ifndef KQUEUE_SYS_EVENT_H
 #define KQUEUE_SYS_EVENT_H
@@ -28,19 +29,19 @@ struct kevent {
     void *udata;
 };
 
-typedef struct kqueue_note { /* what one descriptor has */
+typedef struct kqueue_note { /* the filters of one descriptor */
     uint32_t wanted;         /* EPOLLIN, EPOLLOUT */
     void *read, *write;      /* udata */
 } kqueue_note;
 
-typedef struct kqueue_table { /* what one kqueue has, by descriptor */
+typedef struct kqueue_table { /* the filters of one kqueue, by descriptor */
     kqueue_note *notes;
     size_t count;
 } kqueue_table;
 
 enum { KQUEUE_MOST = 8192, KQUEUE_IDENTS = 1 << 16, KQUEUE_EVENTS = 64 };
 
-static kqueue_table kqueue_tables[KQUEUE_MOST]; /* by the kqueue's descriptor, and used again with it */
+static kqueue_table kqueue_tables[KQUEUE_MOST]; /* indexed by the kqueue's descriptor, and reused with it */
 
 static inline int kqueue_fail(int error) {
     errno = error;
@@ -84,7 +85,7 @@ static inline int kqueue_change(int descriptor, const struct kevent *change) {
         return kqueue_fail(EBADF);
     note = kqueue_find(descriptor, (size_t)change->ident);
     if (note->wanted && kqueue_control(descriptor, EPOLL_CTL_MOD, change->ident, note->wanted) != 0)
-        note->wanted = 0; /* it was closed */
+        note->wanted = 0; /* the descriptor was closed */
     if (change->flags & EV_DELETE && !(note->wanted & bit))
         return kqueue_fail(ENOENT);
     wanted = change->flags & EV_DELETE ? note->wanted & ~bit : note->wanted | bit;
@@ -120,7 +121,7 @@ static inline int kqueue_fetch(int descriptor, struct kevent *events, int most, 
     return count < 0 ? -1 : told;
 }
 
-/* Changes or events, not both in one call. A change's failure is the call's: there is no room to tell it. */
+/* Takes changes or returns events, not both in one call. If a change fails, the call fails. */
 static inline int kevent(int descriptor, const struct kevent *changes, int change_count, struct kevent *events,
                          int most, const struct timespec *timeout) {
     int i, result = 0;
