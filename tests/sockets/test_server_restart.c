@@ -268,12 +268,15 @@ static int serve(char **arguments) {
 
 enum { LOADERS = 4, PROCESSES = 6, SEEN = 40 };
 
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for load.pid */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
 typedef struct load { /* a thread's */
     const char *path;
     uint16_t port;
     volatile sig_atomic_t *stop;
     unsigned answers, refused, broken, changes;
-    long pid;
+    long pid; /* of the process that answered last */
 } load;
 
 /* A request on a connection of its own; returns who answered, or 0. */
@@ -308,10 +311,24 @@ static void *ask_always(void *argument) {
     load *l = (load *)argument;
     while (!*l->stop) {
         long pid = ask_once(l);
-        l->changes += pid && pid != l->pid;
-        l->pid = pid ? pid : l->pid;
+        if (!pid || pid == l->pid)
+            continue;
+        l->changes++;
+        (void)pthread_mutex_lock(&lock);
+        l->pid = pid;
+        (void)pthread_cond_signal(&changed);
+        (void)pthread_mutex_unlock(&lock);
     }
     return NULL;
+}
+
+/* Waits until this process has answered each thread. */
+static void wait_for_all(const load *loads, long pid) {
+    (void)pthread_mutex_lock(&lock);
+    for (int i = 0; i < LOADERS; i++)
+        while (loads[i].pid != pid)
+            (void)pthread_cond_wait(&changed, &lock);
+    (void)pthread_mutex_unlock(&lock);
 }
 
 static void test_replaced(bool local) {
@@ -352,6 +369,7 @@ static void test_replaced(bool local) {
         for (int seen = 0; seen < SEEN; seen++)
             (void)ask_once(&own);
         CHECK_EQ(own.answers, SEEN);
+        wait_for_all(loads, news.pid);
         CHECK(kill((pid_t)news.pid, SIGUSR1) == 0);
         if (read(ends[0], &next, sizeof next) != (ssize_t)sizeof next)
             break;
@@ -361,10 +379,11 @@ static void test_replaced(bool local) {
     }
     load own = {path, news.port, NULL, 0, 0, 0, 0, 0};
     while (own.refused + own.broken == 0 && ask_once(&own) != news.pid) {}
+    wait_for_all(loads, news.pid);
     stop = 1;
     for (int i = 0; i < LOADERS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
-        CHECK(loads[i].changes > 1);
+        CHECK(loads[i].changes > PROCESSES);
         refused += loads[i].refused;
         broken += loads[i].broken;
         answers += loads[i].answers;
