@@ -49,18 +49,13 @@ PLAIN = frame http http_words sha1 text utf8 heads messages handshake engine rec
 TESTS += $(addprefix $(BUILD)/plain_test_,$(PLAIN))
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
-WINDOWS = $(addprefix $(BUILD)/windows/test_,bytes deflate frame http inflate json json_print memory sha1 text utf8 \
-	engine engine_deadlines engine_fault engine_memory engine_split engine_wire handshake permessage_echoes pipe \
-	files forward permessage print request server_date server_features session test web \
-	blocking blocking_fails client client_answers client_life client_offers client_urls client_wire engine_init \
-	life loop loop_late loop_owner loop_spare loop_threads receive_pause receive_wire rooms send_pressure send_replies \
-	server server_bounds server_files server_origin server_peers server_security server_shutdown trace transport \
-	deflate_zlib inflate_zlib host poll poll_epoll send_slow server_also server_config server_core server_restart \
-	server_unix test_calls tls_none dial_fault send_drain server_half handshake_lists http_words)
+# All programs; of TLS those that test it over its own sockets.
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
 	loop_fault loop_simulation)
-WINDOWS_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause \
-	session client_urls)
+WINDOWS_OF_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause)
+WINDOWS = $(filter-out $(WINDOWS_SLOW) $(WINDOWS_OF_TLS),\
+	$(patsubst %.c,$(BUILD)/windows/%,$(notdir $(wildcard tests/*/test_*.c))))
+WINDOWS_TLS = $(WINDOWS_OF_TLS) $(addprefix $(BUILD)/windows/test_,session client_urls)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
 	wscat.exe short_wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
@@ -328,11 +323,13 @@ $(BUILD)/windows/test_%: test_%.c ws.h $(HELPERS) $(WINDOWS_HELPERS)
 	@printf '#!/bin/bash\nset -o pipefail\nWINEDEBUG=-all $(WINE) "$$0.exe" "$$@" | tr -d "\\r"\n' > $@ # runs it
 	@chmod +x $@
 
+COUNTED = $(1)test_memory_cost $(1)test_memory_peer
 %test_memory_cost %test_memory_peer: LDLIBS = $(BUILD)/count.o $(COUNT_BLOCKS)
-$(addsuffix test_memory_cost,$(BUILD)/ $(BUILD)/small_) $(addsuffix test_memory_peer,$(BUILD)/ $(BUILD)/small_): \
-	$(BUILD)/count.o
-$(BUILD)/count.o: tests/helpers/count.c
-	@mkdir -p $(BUILD)
+$(call COUNTED,$(BUILD)/windows/): LDLIBS = $(BUILD)/windows/count.o $(COUNT_BLOCKS) $(WINDOWS_LIBS)
+$(call COUNTED,$(BUILD)/) $(call COUNTED,$(BUILD)/small_): $(BUILD)/count.o
+$(call COUNTED,$(BUILD)/windows/): $(BUILD)/windows/count.o
+$(BUILD)/count.o $(BUILD)/windows/count.o: tests/helpers/count.c
+	@mkdir -p $(@D)
 	$(CC) $(STRICT) -O1 -c $< -o $@
 COUNT_BLOCKS = $(if $(COVERAGE),,$(shell $(CC) -fsanitize-coverage=trace-pc -E -x c /dev/null >/dev/null 2>&1 && \
 	echo -fsanitize-coverage=trace-pc)) # not with --coverage: without optimization there are more

@@ -10,12 +10,22 @@
 
 #define _GNU_SOURCE 1
 #define _FILE_OFFSET_BITS 64
+#if defined(_WIN32)
+#include <kernel_types.h>
+#else
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#endif
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,14 +34,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
-#include <sys/select.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
-#include <sys/uio.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -254,7 +258,7 @@ static inline int network_setsockopt(int fd, int level, int name, const void *va
 
 static inline int network_bind(int fd, const struct sockaddr *name, socklen_t size) {
     network_socket *socket = network_at(fd);
-    memcpy(&socket->name, name, size < sizeof socket->name ? size : sizeof socket->name);
+    memcpy(&socket->name, name, (size_t)size < sizeof socket->name ? (size_t)size : sizeof socket->name);
     return network_fails(NETWORK_OPTION) ? -1 : 0;
 }
 
@@ -313,7 +317,7 @@ static inline int network_getsockopt(int fd, int level, int name, void *value, s
 }
 
 static inline int network_name(const struct sockaddr_storage *from, struct sockaddr *name, socklen_t *size) {
-    memcpy(name, from, *size < sizeof *from ? *size : sizeof *from);
+    memcpy(name, from, (size_t)*size < sizeof *from ? (size_t)*size : sizeof *from);
     return 0;
 }
 
@@ -446,6 +450,7 @@ static inline int network_select(int count, fd_set *reads, fd_set *writes, fd_se
     return found;
 }
 
+#if !defined(_WIN32)
 static inline int network_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                                  void *user) {
     (void)attributes;
@@ -462,6 +467,7 @@ static inline int network_thread(pthread_t *thread, const pthread_attr_t *attrib
 }
 
 static inline int network_detach(pthread_t thread) { return (void)thread, 0; }
+#endif
 
 static inline ssize_t network_getrandom(void *data, size_t size, unsigned flags) {
     uint8_t *out = (uint8_t *)data;
@@ -520,6 +526,9 @@ static inline int network_getaddrinfo(const char *host, const char *port, const 
     return 0;
 }
 
+#if defined(_WIN32)
+#include <network_calls.h>
+#else
 static inline int network_openat(int folder, const char *name, int flags) {
     return network_fails(NETWORK_FILE) ? -1 : openat(folder, name, flags);
 }
@@ -552,5 +561,6 @@ static inline int network_openat(int folder, const char *name, int flags) {
 #define socket network_socket_call
 #define socketpair network_socketpair
 #define write network_write
+#endif
 
 #endif

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h> /* on Windows this and the next call memcpy and memset themselves */
+#include <wchar.h>
 
 extern unsigned long long count_blocks;
 

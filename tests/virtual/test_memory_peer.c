@@ -4,7 +4,7 @@
 #pragma GCC diagnostic ignored "-Wshadow" /* the type bytes of wire.h stands before ws.h here */
 #include "../helpers/cost.h"
 
-enum { COST_N = 1024, FIXED = 4096, FACTOR = 20 };
+enum { COST_N = 1024, BASE = 4096, FACTOR = 20 };
 
 #include "../fuzz/network.h"
 
@@ -187,7 +187,7 @@ static void test_hostile(const hostile *row) {
     CHECK(a.blocks > COST_N);
     CHECK(b.blocks <= a.blocks * 22 / 10 + 2000);
     CHECK(b.blocks <= b.sent * (row->blocks + (TEST_SMALL ? 3 : 0))); /* which looks at each byte alone */
-    CHECK(a.held <= FACTOR * a.sent + FIXED && b.held <= FACTOR * b.sent + FIXED);
+    CHECK(a.held <= FACTOR * a.sent + BASE && b.held <= FACTOR * b.sent + BASE);
 }
 
 int main(int argc, char **argv) {
