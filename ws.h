@@ -200,12 +200,10 @@
 #if !defined(_WIN32_WINNT)
 #define _WIN32_WINNT 0x0601
 #endif
-#if !defined(WIN32_LEAN_AND_MEAN)
+#undef WIN32_LEAN_AND_MEAN
 #define WIN32_LEAN_AND_MEAN
-#endif
-#if !defined(NOMINMAX)
+#undef NOMINMAX
 #define NOMINMAX
-#endif
 #endif
 
 #include <stdarg.h>
@@ -8285,7 +8283,7 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      open_mail           opens a queue of posts from threads and signal handlers: put_mail adds a post and makes *wake
                          readable, get_mail takes some, close_mail closes it. A system without such a queue supplies
                          WSI_MAIL, wsi_lock, lock, unlock and yield: SOCKETS makes a queue of them
-   A client needs:
+   A client needs WSI_PLATFORM_TIMEOUT, the error number of a connect that timed out, and:
      pair                makes two connected datagram sockets, one for the loop, one for a thread. If it fails, the
                          caller closes those it has made
      start_thread        runs a task in a thread, or at once where look-ups may block
@@ -8294,7 +8292,6 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      last, error         the number of this thread's last error; the last error as a ws_error
      again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
      connecting          whether a connect is in progress
-     timed_out           whether an error number means that a connect timed out; WSI_PLATFORM_TIMEOUT is such a number
    A system may lack these. Each has an #if block of its own, and a stub that fails:
      unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
      host_text                   the text of an address, which may include a scope
@@ -8561,6 +8558,8 @@ static bool wsi_platform_share_port(int descriptor) {
 #endif /* WS_NO_SERVER */
 
 #ifndef WS_NO_CLIENT
+#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
+
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return (void)room, gai_strerror(error); }
 
 static bool wsi_platform_pair(int ends[2]) {
@@ -8662,7 +8661,6 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #include <ws2tcpip.h>
 #include <bcrypt.h>
-#include <limits.h>
 #include <time.h>
 #include <wchar.h>
 #if !defined(WS_NO_TLS) && !defined(WS_NO_CLIENT)
@@ -8676,9 +8674,10 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #endif
 
 #define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
+#define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
 #define WSI_PLATFORM_REUSE_PORT (-1)
 #define WSI_PLATFORM_SEND_FLAGS 0
-#define WSI_PLATFORM_SIZE(size) ((size) < INT_MAX ? (int)(size) : INT_MAX)
+#define WSI_PLATFORM_SIZE(size) ((size) < INT32_MAX ? (int)(size) : INT32_MAX)
 
 typedef DWORD wsi_thread;
 
@@ -8702,8 +8701,6 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
 }
 
 static wsi_thread wsi_platform_thread(void) { return GetCurrentThreadId(); }
-
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == GetCurrentThreadId(); }
 
 static int wsi_platform_last(void) { return WSAGetLastError(); }
 
@@ -8775,10 +8772,6 @@ static void wsi_platform_yield(void) { (void)SwitchToThread(); }
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
 
-#define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == WSAETIMEDOUT; }
-
 static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
 
 static DWORD WINAPI wsi_platform_run(void *argument) {
@@ -8844,18 +8837,13 @@ static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
 }
 
 WSI_RARE int wsi_platform_file_status(void) {
-    switch (GetLastError()) {
-    case ERROR_FILE_NOT_FOUND:
-    case ERROR_PATH_NOT_FOUND:
-    case ERROR_DIRECTORY:
-    case ERROR_FILENAME_EXCED_RANGE:
-    case ERROR_INVALID_NAME: return 404;
-    case ERROR_ACCESS_DENIED:
-    case ERROR_SHARING_VIOLATION: return 403;
-    case ERROR_TOO_MANY_OPEN_FILES:
-    case ERROR_NOT_ENOUGH_MEMORY: return 503;
-    default: return 500;
-    }
+    DWORD error = GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND || error == ERROR_PATH_NOT_FOUND || error == ERROR_DIRECTORY
+        || error == ERROR_FILENAME_EXCED_RANGE || error == ERROR_INVALID_NAME)
+        return 404;
+    if (error == ERROR_ACCESS_DENIED || error == ERROR_SHARING_VIOLATION)
+        return 403;
+    return error == ERROR_TOO_MANY_OPEN_FILES || error == ERROR_NOT_ENOUGH_MEMORY ? 503 : 500;
 }
 
 static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
@@ -8923,6 +8911,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) (size)
+#define WSI_PLATFORM_TIMEOUT ECONNABORTED /* what lwIP's connect ends with */
 #define WSI_PLATFORM_REUSE_PORT (-1)
 #if !LWIP_IPV6 /* stand-ins, which no address uses */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 27 };
@@ -8960,9 +8949,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
     return true;
 }
 
-static wsi_thread wsi_platform_thread(void) { return 0; }
-
-static bool wsi_platform_is_thread(wsi_thread thread) { return thread == 0; } /* always: not known */
+static wsi_thread wsi_platform_thread(void) { return 0; } /* not known */
 
 static const char *wsi_platform_explain(int error, wsi_reason *room) {
     (void)wsi_reason_set(room, WS_OK, "lwIP error %d", error);
@@ -9069,11 +9056,7 @@ static ws_error wsi_platform_error(void) {
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return errno == EINPROGRESS || errno == EINTR; }
-
 #define WSI_PLATFORM_NO_FAMILY EAFNOSUPPORT
-#define WSI_PLATFORM_TIMEOUT ETIMEDOUT
-
-static bool wsi_platform_timed_out(int error) { return error == ETIMEDOUT || error == ECONNABORTED /* lwIP */; }
 #endif
 #endif
 
@@ -9098,22 +9081,15 @@ static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
-#elif defined(_WIN32) && !defined(WS_LWIP)
-static uint32_t wsi_platform_peek(const uint32_t *word) {
-    return (uint32_t)InterlockedCompareExchange((volatile LONG *)(uintptr_t)word, 0, 0);
-}
-static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    return InterlockedCompareExchange((volatile LONG *)word, (LONG)value, (LONG)old) == (LONG)old;
-}
-#else /* not every processor of lwIP has atomic instructions */
-#ifndef WS_LWIP /* tcc: each access is atomic, but compare and swap is not */
+#else /* MSVC, and lwIP, not all of whose processors have atomic instructions */
+#if defined(WSI_POSIX) /* tcc: each access is atomic, but compare and swap is not */
 typedef int wsi_lock;
 static void wsi_platform_lock(wsi_lock *lock) { *lock = 1; }
 static void wsi_platform_unlock(wsi_lock *lock) { *lock = 0; }
 #endif
 static uint32_t wsi_platform_peek(const uint32_t *word) { return *(const volatile uint32_t *)word; }
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
-    wsi_lock lock;
+    static wsi_lock lock;
     wsi_platform_lock(&lock);
     bool same = wsi_platform_peek(word) == old;
     if (same)
@@ -9124,6 +9100,8 @@ static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
 #endif
 
 #if defined(WS_LWIP) || defined(_WIN32)
+static bool wsi_platform_is_thread(wsi_thread thread) { return thread == wsi_platform_thread(); }
+
 /* --- without pipes: posts are queued in memory, and datagrams wake the loop; a lost datagram loses no post --- */
 
 /* Opens a datagram socket on 127.0.0.1. */
@@ -17807,7 +17785,7 @@ static void wsi_dial_connect_next(wsi_client *client, int error) {
                       loop->now + (count && share > WSI_HEAD_START ? (uint64_t)WSI_HEAD_START : share));
         return;
     }
-    ws_error why = wsi_platform_timed_out(error) ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
+    ws_error why = error == WSI_PLATFORM_TIMEOUT ? WS_ERROR_TIMEOUT : WS_ERROR_CONNECT;
     wsi_client_fail(client, wsi_reason_set(&client->why, why, "cannot connect to %s%.*s: %s",
                                            client->proxy.host.data ? "the proxy " : "", wsi_reason_shows(peer),
                                            peer.data, wsi_platform_explain(error, &room)));

@@ -91,7 +91,6 @@ void freeaddrinfo(struct addrinfo *);
 int getnameinfo(const struct sockaddr *, socklen_t, char *, DWORD, char *, DWORD, INT);
 int inet_pton(int, const char *, void *);
 const char *inet_ntop(int, const void *, char *, size_t);
-LONG InterlockedCompareExchange(volatile LONG *, LONG, LONG);
 BOOL QueryPerformanceCounter(LARGE_INTEGER *);
 BOOL QueryPerformanceFrequency(LARGE_INTEGER *);
 DWORD GetCurrentThreadId(void);
