@@ -641,7 +641,8 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* queue for each member only the room's latest message, behind what the system holds */
 } ws_slow;
 
-/* Sets a room's policy. An empty room loses its policy, so call this after each ws_join. false: no such room. */
+/* Sets a room's policy. Set before anybody joins, it stays until the server ends, or until WS_SLOW_CLOSE is set. Set
+   later, it ends with the last member: for rooms that peers name, call this after ws_join, so that none stays. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -13340,6 +13341,7 @@ typedef struct wsi_room {
     wsi_member *members;
     size_t count;
     uint8_t slow;
+    bool stays; /* its policy was set before anybody joined */
     char name[1];
 } wsi_room;
 
@@ -13505,8 +13507,22 @@ static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     return room;
 }
 
-static void wsi_room_free(ws_server *server, wsi_room *room) {
-    wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + strlen(room->name));
+/* Frees a room if it has no members and its policy need not stay. */
+static void wsi_room_vanish(ws_server *server, wsi_room *room) {
+    if (!room->count && !room->stays)
+        wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + strlen(room->name));
+}
+
+/* The server ends, after its connections. */
+static void wsi_room_end(ws_server *server) {
+    for (size_t i = 0; i < server->rooms.bucket_count; i++)
+        while (server->rooms.buckets[i]) {
+            wsi_room *room = (wsi_room *)(void *)server->rooms.buckets[i];
+            room->stays = false;
+            wsi_room_vanish(server, room);
+        }
+    wsi_table_free(wsi_server_memory(server), &server->rooms);
+    wsi_table_free(wsi_server_memory(server), &server->memberships);
 }
 
 static uint32_t wsi_room_member_hash(const ws_conn *conn, const wsi_room *room) {
@@ -13523,7 +13539,7 @@ static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *c
 
 static uint32_t wsi_room_joined(const ws_conn *conn) { return conn->rooms ? conn->rooms->chain.count : 0; }
 
-/* Ends a membership, and frees the room if it is then empty. */
+/* Ends a membership; the room may vanish. */
 static void wsi_room_leave(ws_server *server, wsi_member *member) {
     ws_conn *conn = member->conn;
     wsi_room *room = member->room;
@@ -13539,8 +13555,8 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     while (member->droppable.first)
         wsi_droppable_pop(&member->droppable);
     wsi_table_remove(wsi_server_memory(server), &server->memberships, &member->chain, sizeof *member);
-    if (--room->count == 0)
-        wsi_room_free(server, room);
+    room->count--;
+    wsi_room_vanish(server, room);
 }
 
 /* false: no memory. */
@@ -13579,8 +13595,8 @@ WS_API bool ws_join(ws_conn *conn, const char *name) {
     room = room ? room : wsi_room_new(server, name);
     if (room && wsi_room_enter(server, conn, room))
         return true;
-    if (room && !room->count)
-        wsi_room_free(server, room);
+    if (room)
+        wsi_room_vanish(server, room);
     return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
 }
 
@@ -13616,9 +13632,14 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
 
 WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
     wsi_room *room = wsi_room_find(server, name);
-    if (!room || (unsigned)policy > WS_SLOW_LATEST)
+    if (!server || !name || (unsigned)policy > WS_SLOW_LATEST)
+        return false;
+    room = room ? room : wsi_room_new(server, name);
+    if (!room)
         return false;
     room->slow = (uint8_t)policy;
+    room->stays = policy != WS_SLOW_CLOSE && (room->stays || !room->count);
+    wsi_room_vanish(server, room);
     return true;
 }
 
@@ -14936,8 +14957,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     }
     wsi_block_release(endpoint->loop, endpoint->loop->arena);
     endpoint->loop->arena = NULL;
-    wsi_table_free(memory, &server->rooms);
-    wsi_table_free(memory, &server->memberships);
+    wsi_room_end(server);
     wsi_buffer_free(memory, &server->path);
     wsi_buffer_free(memory, &server->sessions);
     wsi_memory_free(memory, server, sizeof *server);
@@ -19387,6 +19407,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.
+   - ws_room_slow may be called before anybody joins; the policy then stays.
    - New: ws_pause and ws_resume stop and resume reading one connection. New: on_pong.
    - New: ws_loop_config.trace gets all events. ws_trace_text writes one as a line, ws_trace_stderr prints that line.
    - New: ws_loop_stats, ws_server_stats.

@@ -163,7 +163,6 @@ static void push(ws_loop *in, void *user) {
 /* A new page gets the latest figures at once. */
 static void enter(ws_conn *conn) {
     ws_join(conn, "pages");
-    ws_room_slow(ws_conn_server(conn), "pages", WS_SLOW_LATEST);
     for (unsigned i = taken > HISTORY ? taken - HISTORY : 0; i < taken; i++) {
         figures then = past[i % HISTORY];
         ws_send_json(conn, FIGURES, then.cpu, then.memory, then.load, then.network, then.pages);
@@ -183,6 +182,7 @@ int main(int argc, char **argv) {
         bad_usage(every, "is not a period: --every takes milliseconds, from 10 to 3600000");
     ws_loop *loop = ws_loop_new(&loop_config);
     ws_server *server = ws_listen(loop, &config);
+    ws_room_slow(server, "pages", WS_SLOW_LATEST);
     ws_route(server, "/ws", &(ws_handler){.on_open = enter});
     snprintf(html, sizeof html, "%s%s", page, script);
     ws_page(server, "/", "text/html", html);

@@ -713,18 +713,41 @@ static void test_policy_changes(void) {
     NET_END();
 }
 
+static uint8_t policy_of(const char *room) { return wsi_room_find(net.server, room)->slow; }
+
 static void test_policy(void) {
-    if (!test_begin("slow reader: a policy needs a room that exists, and ends with it"))
+    if (!test_begin("slow reader: a policy that is set after somebody joined ends with the room"))
         return;
     CHECK(behaviour_start());
     (void)behaviour_open("/");
-    CHECK(!ws_room_slow(net.server, "r", WS_SLOW_WAIT));
-    CHECK(ws_join(net.conns[1], "r"));
-    CHECK(ws_room_slow(net.server, "r", WS_SLOW_WAIT));
+    CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_WAIT));
     CHECK(!ws_room_slow(net.server, "r", (ws_slow)5) && !ws_room_slow(net.server, NULL, WS_SLOW_WAIT));
-    CHECK(ws_leave(net.conns[1], "r") && !ws_room_slow(net.server, "r", WS_SLOW_WAIT));
+    CHECK_EQ(policy_of("r"), WS_SLOW_WAIT);
+    CHECK(ws_leave(net.conns[1], "r") && !wsi_room_find(net.server, "r"));
     CHECK(ws_join(net.conns[1], "r"));
-    CHECK_EQ(wsi_room_find(net.server, "r")->slow, WS_SLOW_CLOSE);
+    CHECK_EQ(policy_of("r"), WS_SLOW_CLOSE);
+    BEHAVIOUR_END();
+}
+
+/* behaviour_start's memory is watched: what is kept is freed with the server. */
+static void test_policy_stays(void) {
+    if (!test_begin("slow reader: a policy that is set before anybody joins stays, until it is WS_SLOW_CLOSE"))
+        return;
+    CHECK(behaviour_start());
+    (void)behaviour_open("/");
+    CHECK(ws_room_slow(net.server, "r", WS_SLOW_WAIT) && ws_room_slow(net.server, "other", WS_SLOW_LATEST));
+    CHECK_EQ(ws_room_count(net.server, "r"), 0);
+    CHECK(ws_server_broadcast_text(net.server, "r", "nobody hears this"));
+    for (int i = 0; i < 2; i++) {
+        CHECK(ws_join(net.conns[1], "r"));
+        CHECK_EQ(policy_of("r"), WS_SLOW_WAIT);
+        CHECK(ws_leave(net.conns[1], "r"));
+    }
+    CHECK(ws_join(net.conns[1], "r") && ws_room_slow(net.server, "r", WS_SLOW_DROP_NEWEST));
+    CHECK(ws_leave(net.conns[1], "r"));
+    CHECK_EQ(policy_of("r"), WS_SLOW_DROP_NEWEST);
+    CHECK(ws_room_slow(net.server, "r", WS_SLOW_CLOSE) && !wsi_room_find(net.server, "r"));
+    CHECK(ws_room_slow(net.server, "none", WS_SLOW_CLOSE) && !wsi_room_find(net.server, "none"));
     BEHAVIOUR_END();
 }
 
@@ -888,6 +911,7 @@ int main(int argc, char **argv) {
     test_oldest_one_by_one();
     test_policy_changes();
     test_policy();
+    test_policy_stays();
     test_burst();
     test_budget_slow_readers();
     test_budget_half_messages();

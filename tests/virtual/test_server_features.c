@@ -571,8 +571,8 @@ static void test_rooms(void) {
     CHECK(ws_close(net.conns[2], 1000, NULL) && ws_broadcast_text(net.conns[1], NULL, "late")); /* it is skipped */
     CHECK_GETS(two, "c:1000:");
     CHECK(ws_leave(net.conns[4], "b"));
-    CHECK_EQ(ws_room_count(net.server, "b"), 0); /* it is empty, and freed */
-    CHECK(!ws_room_slow(net.server, "b", WS_SLOW_WAIT));
+    CHECK_EQ(ws_room_count(net.server, "b"), 0);
+    CHECK(!wsi_room_find(net.server, "b")); /* it is empty, and freed */
     BEHAVIOUR_END();
 }
 
