@@ -1963,14 +1963,18 @@ static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
+/* Removes the text before the first c, or all if there is no c. */
+static wsi_slice wsi_text_part(wsi_slice *rest, char c) {
+    wsi_slice part = *rest;
+    if (!wsi_text_until(rest, c, &part))
+        rest->size = 0;
+    return part;
+}
+
 /* Removes the next element from a comma-separated list; skips empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     do {
-        if (!wsi_text_until(list, ',', element)) {
-            *element = *list;
-            list->size = 0;
-        }
-        *element = wsi_text_trim(*element);
+        *element = wsi_text_trim(wsi_text_part(list, ','));
     } while (!element->size && list->size);
     return element->size > 0;
 }
@@ -2791,16 +2795,14 @@ static bool wsi_http_closes(wsi_slice option) { return (void)option, false; }
 /* Reads Transfer-Encoding. chunked must be the last coding, or the body has no known end (RFC 9112 6.1, 6.3). *others:
    there are other codings, which are not supported. false: malformed. */
 static bool wsi_http_codings(wsi_slice list, bool *others) {
-    wsi_slice coding, rest, name;
+    wsi_slice coding;
     bool chunked = false;
     while (wsi_text_next(&list, &coding)) {
         if (chunked)
             return false;
         chunked = wsi_text_is_nocase(coding, "chunked");
         *others = *others || !chunked;
-        rest = name = coding;
-        (void)wsi_text_until(&rest, ';', &name);
-        if (!wsi_text_token(wsi_text_trim(name)))
+        if (!wsi_text_token(wsi_text_trim(wsi_text_part(&coding, ';'))))
             return false;
     }
     return chunked;
@@ -2960,13 +2962,11 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
 
 /* Decodes "a=b". Returns the size, or -1. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
-    wsi_slice name = pair, value = wsi_text("", 0);
-    if (wsi_text_until(&pair, '=', &name))
-        value = pair;
-    if (!name.size && !value.size)
+    wsi_slice name = wsi_text_part(&pair, '=');
+    if (!name.size && !pair.size)
         return 0;
     ptrdiff_t first = wsi_http_form_part(name, out);
-    ptrdiff_t second = first < 0 ? -1 : wsi_http_form_part(value, out + first);
+    ptrdiff_t second = first < 0 ? -1 : wsi_http_form_part(pair, out + first);
     return second < 0 ? -1 : first + second;
 }
 
@@ -2975,10 +2975,7 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
 static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
-        wsi_slice pair = text;
-        if (!wsi_text_until(&text, '&', &pair))
-            text.size = 0;
-        ptrdiff_t more = wsi_http_form_pair(pair, out + size);
+        ptrdiff_t more = wsi_http_form_pair(wsi_text_part(&text, '&'), out + size);
         if (more < 0 && strict)
             return -1;
         size += more < 0 ? 0 : (size_t)more;
@@ -14365,9 +14362,7 @@ WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
 static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
     wsi_slice pair, found;
     while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
-        pair = *pairs;
-        if (!wsi_text_until(pairs, ';', &pair))
-            pairs->size = 0;
+        pair = wsi_text_part(pairs, ';');
         if (!wsi_text_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
             continue;
         pair = wsi_text_trim(pair);
@@ -15783,45 +15778,39 @@ static bool wsi_web_finish(ws_request *request) {
 /* --- handlers --- */
 
 #ifndef WS_NO_JSON
-/* Whether the body is valid JSON, or of another type. */
-static bool wsi_web_json_good(const ws_request *request, wsi_slice type) {
+/* Whether the body is valid JSON, or of another type. false: the request is refused. */
+static bool wsi_web_json_good(ws_request *request, wsi_slice type) {
     bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
-    return !(suffix || wsi_text_is_nocase(type, "application/json"))
-           || ws_json_valid(request->body.data, request->body.size);
+    bool good = !(suffix || wsi_text_is_nocase(type, "application/json"))
+                || ws_json_valid(request->body.data, request->body.size);
+    if (!good)
+        (void)ws_refuse(request, 400, NULL, "the body is not JSON, or is nested too deep");
+    return good;
 }
 #else
-static bool wsi_web_json_good(const ws_request *request, wsi_slice type) { return (void)request, (void)type, true; }
+static bool wsi_web_json_good(ws_request *request, wsi_slice type) { return (void)request, (void)type, true; }
 #endif
 
-/* Decodes a form. Returns 0, 400 or 503. */
-static int wsi_web_read_form(ws_request *request) {
+/* Decodes a form. false: the request is refused. */
+static bool wsi_web_read_form(ws_request *request) {
     wsi_slice body = wsi_text((const char *)request->body.data, request->body.size);
     wsi_buffer *form = &request->buffers[WSI_FORM];
-    if (!wsi_buffer_reserve(wsi_server_memory(request->server), form, 2 * body.size + 2))
-        return 503;
-    ptrdiff_t size = wsi_http_form(body, (char *)form->data, true);
+    bool room = wsi_buffer_reserve(wsi_server_memory(request->server), form, 2 * body.size + 2);
+    ptrdiff_t size = room ? wsi_http_form(body, (char *)form->data, true) : -1;
     form->size = size < 0 ? 0 : (size_t)size;
-    return size < 0 ? 400 : 0;
+    if (size < 0)
+        (void)ws_refuse(request, room ? 400 : 503, NULL, room ? "the body is not a valid form" : NULL);
+    return size >= 0;
 }
 
 /* Checks the body according to its type, then calls the program's handler. */
 static void wsi_web_answer(ws_request *request) {
-    wsi_slice rest = ws_request_header(request, "content-type"), type = rest;
+    wsi_slice type = ws_request_header(request, "content-type");
     ws_message *body = &request->body;
-    const char *what = "the body is not a valid form";
-    int status = 0;
-    (void)wsi_text_until(&rest, ';', &type); /* without parameters */
-    type = wsi_text_trim(type);
+    type = wsi_text_trim(wsi_text_part(&type, ';')); /* without parameters */
     body->type = wsi_utf8_valid(body->data, body->size) ? WS_TEXT : WS_BINARY;
-    if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded")) {
-        status = wsi_web_read_form(request);
-    } else if (!wsi_web_json_good(request, type)) {
-        what = "the body is not JSON, or is nested too deep";
-        status = 400;
-    }
-    if (status)
-        (void)ws_refuse(request, status, NULL, status == 400 ? what : NULL);
-    else
+    if (wsi_text_is_nocase(type, "application/x-www-form-urlencoded") ? wsi_web_read_form(request)
+                                                                      : wsi_web_json_good(request, type))
         request->route->function(request, request->route->user);
     wsi_server_finish(request);
 }
@@ -16053,16 +16042,12 @@ static int wsi_files_ended(wsi_kept *kept) {
     return 0;
 }
 
-/* Sends the head, then the file, unless only its head was asked for. Closes the file. */
-static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
+/* Sends the head, then the file, unless only its head was asked for. false: no memory, and the file is still open. */
+static bool wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     wsi_kept *kept = wsi_kept_wait(request, WSI_WAITING, wsi_files_ended, wsi_files_proceed);
     ws_conn *conn = request->conn;
-    if (!kept) {
-        wsi_platform_close_file(file);
-        wsi_request_status(request, 503);
-        wsi_request_free(request);
-        return;
-    }
+    if (!kept)
+        return false;
     kept->file = file;
     kept->left = wsi_http_is_method(&kept->head, "HEAD") ? 0 : size;
     bool good = wsi_engine_respond_head(&conn->engine, 200, wsi_server_lines(&kept->request), size,
@@ -16072,6 +16057,7 @@ static void wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
         wsi_files_pump(kept);
     else
         wsi_conn_break(conn, WS_ERROR_MEMORY);
+    return true;
 }
 
 static bool wsi_files_fresh(const ws_request *request, uint64_t changed) {
@@ -16117,14 +16103,12 @@ static void wsi_files_answer(ws_request *request) {
         good = wsi_files_lines(request, file, path, changed);
         status = wsi_files_fresh(request, changed) ? 304 : 200;
     }
-    if (good && status == 200) {
-        wsi_files_send(request, file, size);
+    if (good && status == 200 && wsi_files_send(request, file, size))
         return;
-    }
     if (file != WSI_NO_FILE)
         wsi_platform_close_file(file);
-    if (!good || status >= 400)
-        wsi_request_status(request, good ? status : 503);
+    if (!good || status == 200 || status >= 400)
+        wsi_request_status(request, good && status >= 400 ? status : 503);
     else
         (void)wsi_engine_respond(&request->conn->engine, wsi_request_window(request), status,
                                  wsi_server_lines(request), wsi_text("", 0), wsi_request_is_followed(request));
@@ -16456,27 +16440,27 @@ static ws_error wsi_session_make(wsi_memory *memory, const wsi_tls_calls *tls, c
                               (int)WSI_SESSION_KEY);
     if (config->cookie && !wsi_text_token(wsi_text_z(config->cookie)))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: a cookie cannot be named \"%s\"", config->cookie);
-    wsi_slice cookie = wsi_text_z(config->cookie ? config->cookie : "session");
-    size_t size = sizeof(wsi_sessions) + cookie.size + 1, i;
-    for (i = 0; config->keys[i]; i++) {
+    const char *cookie = config->cookie ? config->cookie : "session";
+    wsi_sessions fields;
+    memset(&fields, 0, sizeof fields);
+    bool room = wsi_buffer_append(memory, made, &fields, offsetof(wsi_sessions, cookie))
+                && wsi_buffer_append(memory, made, cookie, strlen(cookie) + 1);
+    for (size_t i = 0; config->keys[i]; i++) {
         size_t key = strlen(config->keys[i]);
         if (key < WSI_SESSION_KEY)
             return wsi_reason_set(why, WS_ERROR_ARGUMENT,
                                   "sessions: keys[%u] has %u bytes; a key has at least %d random bytes", (unsigned)i,
                                   (unsigned)key, (int)WSI_SESSION_KEY);
-        size += key + 1;
+        room = room && wsi_buffer_append(memory, made, config->keys[i], key + 1);
     }
-    if (!wsi_buffer_resize(memory, made, size))
+    if (!room) /* the empty string after the keys is the zero that each of these calls appends */
         return wsi_reason_set(why, WS_ERROR_MEMORY, "sessions: %s", ws_error_text(WS_ERROR_MEMORY));
-    wsi_sessions *sessions = (wsi_sessions *)memset(made->data, 0, size);
+    wsi_sessions *sessions = (wsi_sessions *)(void *)made->data;
     sessions->seconds = config->seconds ? config->seconds : 14 * 24 * 3600;
     sessions->secure = config->secure;
     sessions->hmac = config->hmac || !tls ? config->hmac : tls->hmac;
     sessions->hmac_user = config->hmac_user;
-    char *to = wsi_text_append(sessions->cookie, cookie) + 1;
-    sessions->keys = to;
-    for (i = 0; config->keys[i]; i++)
-        to = wsi_text_append(to, wsi_text_z(config->keys[i])) + 1;
+    sessions->keys = sessions->cookie + strlen(cookie) + 1;
     if (sessions->hmac && sessions->hmac(sessions->hmac_user, sessions->keys, strlen(sessions->keys), "", 0, mac))
         return WS_OK;
     return config->hmac ? wsi_reason_set(why, WS_ERROR_ARGUMENT, "sessions: hmac returned false")
