@@ -13346,7 +13346,7 @@ struct wsi_route;
 struct wsi_kept;
 
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
-    /* Sets server->forward if the config trusts a proxy or sets a limit of BOUNDS. The others are called only then. */
+    /* Sets server->forward if the config trusts a proxy or sets a limit of BOUNDS. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* Attaches the descriptor, after its PROXY header. false: no memory, or a limit is reached. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor);
@@ -13395,8 +13395,12 @@ struct ws_server {
     size_t open_count;
     wsi_buffer path;       /* of the current request, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
-    struct wsi_forward *forward;            /* NULL: no proxy is trusted, and there are no limits */
-    struct wsi_bounds *bounds;              /* NULL: there are none */
+    const wsi_forward_calls *forward; /* NULL: no proxy is trusted, and there are no limits */
+#ifndef WS_NO_FORWARD
+    const char *proxies;   /* the trusted ones; NULL: none */
+    bool proxy_protocol;
+    struct wsi_bounds *bounds; /* NULL: there are no limits */
+#endif
     void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
     wsi_buffer sessions;   /* of SESSION */
     uint64_t dated;        /* the second that date holds */
@@ -13616,13 +13620,11 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
     const wsi_member *member = room ? room->members : NULL;
     const ws_conn *conn = server && !name ? server->endpoint.conns : NULL;
     size_t count = 0;
-    if (!ids)
-        capacity = 0;
     for (; member; member = member->next)
-        if (count++ < capacity)
+        if (count++ < capacity && ids)
             ids[count - 1] = ws_conn_id(member->conn);
     for (; conn; conn = conn->next)
-        if (conn->handler && count++ < capacity)
+        if (conn->handler && count++ < capacity && ids)
             ids[count - 1] = ws_conn_id(conn);
     return count;
 }
@@ -14029,7 +14031,7 @@ WS_API bool ws_route(ws_server *server, const char *pattern, const ws_handler *h
         return wsi_route_add(server, "route", pattern, &route, "the handler is NULL", true);
     route.handler = *handler;
     if (WSI_ADD_ON(server->forward))
-        server->endpoint.loop->forward_calls->meter(server, &route);
+        server->forward->meter(server, &route);
     bool good = wsi_server_keep_text(server, &route.handler.subprotocols, handler->subprotocols);
     const char *wrong = wsi_reason_subprotocols(handler->subprotocols, &why) ? wsi_codec_wrong(&handler->deflate)
                                                                              : why.text;
@@ -14240,27 +14242,13 @@ static void wsi_kept_free(wsi_kept *kept) {
 }
 
 static void wsi_request_end(ws_request *request) {
-    request->stage = WSI_ENDED;
     if (request->kept)
         wsi_kept_free(request->kept);
     else
         wsi_request_free(request);
 }
 
-/* Copies the head and parses the copy. Copies the decoded path and query, and moves the slices that point there. */
-static void wsi_kept_copy(wsi_kept *kept, wsi_slice head, wsi_slice decoded) {
-    ws_request *request = &kept->request;
-    char *to = wsi_text_append(kept->text, head);
-    (void)wsi_text_append(to, decoded);
-    (void)wsi_handshake_request(&kept->head, wsi_text(kept->text, head.size));
-    request->head = &kept->head;
-    request->path.data = to;
-    request->query.data = to + request->path.size;
-    for (size_t i = 0; i < request->count; i++)
-        request->values[i].data = to + (request->values[i].data - decoded.data);
-}
-
-/* Copies a request to a block that outlives its callback. NULL: no memory. */
+/* Copies a request, and what it points to, to a block that outlives its callback. NULL: no memory. */
 static wsi_kept *wsi_kept_new(ws_request *request) {
     wsi_slice head = request->head->head;
     wsi_slice decoded = {(const char *)request->server->path.data, request->server->path.size};
@@ -14270,10 +14258,17 @@ static wsi_kept *wsi_kept_new(ws_request *request) {
         kept = (wsi_kept *)wsi_memory_new(wsi_server_memory(request->server), size);
     if (!kept)
         return NULL;
+    char *to = wsi_text_append(kept->text, head);
+    (void)wsi_text_append(to, decoded);
+    (void)wsi_handshake_request(&kept->head, wsi_text(kept->text, head.size)); /* its slices point into this copy */
     kept->size = size;
     kept->request = *request;
+    kept->request.head = &kept->head;
     kept->request.kept = kept;
-    wsi_kept_copy(kept, head, decoded);
+    kept->request.path.data = to;
+    kept->request.query.data = to + request->path.size;
+    for (size_t i = 0; i < request->count; i++)
+        kept->request.values[i].data = to + (request->values[i].data - decoded.data);
     memset(request->buffers, 0, sizeof request->buffers); /* the copy owns them */
     request->stage = WSI_MOVED;
     request->conn->extra->kept = kept;
@@ -14670,7 +14665,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
                : wsi_server_route(request, server->routes, false) ? 405
                : wsi_server_route(request, server->routes, true)  ? 426
                                                                   : 404;
-    return WSI_ADD_ON(server->forward) ? server->endpoint.loop->forward_calls->admits(request, secure, why)
+    return WSI_ADD_ON(server->forward) ? server->forward->admits(request, secure, why)
                                        : wsi_server_admits(request, secure, why);
 }
 
@@ -14838,7 +14833,7 @@ static bool wsi_server_add(ws_server *server, ws_socket descriptor, bool plain) 
     if (!conn)
         return false;
     conn->source.link.plain = plain;
-    bool good = WSI_ADD_ON(server->forward) ? (endpoint->loop->forward_calls->accept)(conn, descriptor)
+    bool good = WSI_ADD_ON(server->forward) ? (server->forward->accept)(conn, descriptor)
                                             : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
     WSI_COUNT(endpoint->env.counts.accepted, good);
     if (good)
@@ -14944,7 +14939,7 @@ static void wsi_server_release(wsi_endpoint *endpoint) {
     ws_server *server = (ws_server *)(void *)endpoint;
     wsi_memory *memory = wsi_server_memory(server);
     if (WSI_ADD_ON(server->forward))
-        endpoint->loop->forward_calls->release(server);
+        server->forward->release(server);
     while (server->owned) {
         wsi_owned *owned = server->owned;
         server->owned = owned->next;
@@ -15393,11 +15388,6 @@ enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes of a PROXY header */
 
 #define WSI_FORWARD_BAD ((ptrdiff_t)-1)
 
-typedef struct wsi_forward { /* a server's proxies */
-    bool proxy_protocol;
-    const char *proxies;
-} wsi_forward;
-
 typedef struct wsi_forward_peer {
     uint8_t address[16]; /* IPv4 is mapped into IPv6 */
     bool local;          /* a Unix socket's peer, without an address */
@@ -15632,7 +15622,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
     size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
-    while (count > end && wsi_forward_walk(request->server->forward->proxies, lines[(count - 1) % 16], &peer, &client))
+    while (count > end && wsi_forward_walk(request->server->proxies, lines[(count - 1) % 16], &peer, &client))
         count--;
     if (!client.data)
         return true;
@@ -15647,16 +15637,15 @@ static bool wsi_forward_keep_client(ws_request *request) {
 /* A connection from a trusted proxy counts only from its first WebSocket request on: that one names the client. */
 static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     const ws_server *server = wsi_server_of(conn);
-    const wsi_forward *forward = server->forward;
     wsi_forward_peer peer;
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
-    bool trusted = known && wsi_forward_trusts(forward->proxies, &peer);
+    bool trusted = known && wsi_forward_trusts(server->proxies, &peer);
     if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
         return false;
     if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
         return false; /* reset already: its data could be read, but its address is unknown, so it cannot be counted */
-    return forward->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
-                                              : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
+    return server->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
+                                             : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
 }
 
 /* Stores the client's address, and counts a WebSocket of it. false: no memory, or a limit is reached. */
@@ -15671,7 +15660,7 @@ static bool wsi_forward_counts(ws_request *request) {
 
 /* Like wsi_server_admits, with the Host and scheme of the client's request to a trusted proxy. */
 static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
-    const char *proxies = request->server->forward->proxies;
+    const char *proxies = request->server->proxies;
     const wsi_request *head = request->head;
     wsi_request original = *head;
     wsi_forward_peer peer;
@@ -15698,10 +15687,10 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies, which may send its header");
     if (error || !(config->proxies || server->bounds))
         return error;
-    server->forward = (wsi_forward *)wsi_server_keep(server, NULL, sizeof *server->forward);
-    if (!server->forward || !wsi_server_keep_text(server, &server->forward->proxies, config->proxies))
+    if (!wsi_server_keep_text(server, &server->proxies, config->proxies))
         return WS_ERROR_MEMORY;
-    server->forward->proxy_protocol = config->proxy_protocol;
+    server->forward = loop->forward_calls;
+    server->proxy_protocol = config->proxy_protocol;
     loop->ready[WSI_KIND_HEADER] = wsi_forward_header;
     return WS_OK;
 }
@@ -15858,14 +15847,13 @@ static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why)
     wsi_slice rest = wsi_request_fields(request), site;
     if ((WSI_HTTP_GET | WSI_HTTP_HEAD | WSI_HTTP_OPTIONS) >> wsi_http_method(wsi_http_method_of(head)) & 1)
         return true;
-    if ((head->origin.data && !wsi_text_is(head->origin, "null")) || wsi_text_is(wsi_text_z(origins), "*")
-        || !wsi_request_field(&rest, "sec-fetch-site", &site))
-        return wsi_handshake_origin(head, origins, secure, why);
-    if (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none")))
+    bool fetched = (!head->origin.data || wsi_text_is(head->origin, "null")) && !wsi_text_is(wsi_text_z(origins), "*")
+                   && wsi_request_field(&rest, "sec-fetch-site", &site);
+    if (fetched && (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none"))))
         return true;
-    return head->origin.data ? wsi_handshake_origin(head, origins, secure, why)
-                             : wsi_handshake_deny(why, "Sec-Fetch-Site is ", site, ": the page is another site's",
-                                                wsi_text(NULL, 0));
+    if (fetched && !head->origin.data)
+        return wsi_handshake_deny(why, "Sec-Fetch-Site is ", site, ": the page is another site's", wsi_text(NULL, 0));
+    return wsi_handshake_origin(head, origins, secure, why);
 }
 
 static int wsi_web_check(const ws_request *request, bool secure, wsi_why *why) {
