@@ -13422,8 +13422,7 @@ static wsi_memory *wsi_server_memory(const ws_server *server) { return &server->
 #if !defined(WS_SMALL) || !defined(WS_NO_HTTP)
 /* Seconds since 1970; 0: unknown. */
 static uint64_t wsi_server_time(const ws_server *server) {
-    const ws_loop *loop = server->endpoint.loop;
-    return loop->wall_clock(loop->wall_user);
+    return server->endpoint.loop->wall_clock(server->endpoint.loop->wall_user);
 }
 #endif
 
@@ -13508,7 +13507,6 @@ static wsi_room *wsi_room_new(ws_server *server, const char *name) {
     return room;
 }
 
-/* Frees a room if it has no members and its policy need not stay. */
 static void wsi_room_vanish(ws_server *server, wsi_room *room) {
     if (!room->count && !room->stays)
         wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + strlen(room->name));
@@ -13516,14 +13514,13 @@ static void wsi_room_vanish(ws_server *server, wsi_room *room) {
 
 /* The server ends, after its connections. */
 static void wsi_room_end(ws_server *server) {
+    wsi_memory *memory = wsi_server_memory(server);
+    wsi_room *room;
     for (size_t i = 0; i < server->rooms.bucket_count; i++)
-        while (server->rooms.buckets[i]) {
-            wsi_room *room = (wsi_room *)(void *)server->rooms.buckets[i];
-            room->stays = false;
-            wsi_room_vanish(server, room);
-        }
-    wsi_table_free(wsi_server_memory(server), &server->rooms);
-    wsi_table_free(wsi_server_memory(server), &server->memberships);
+        while ((room = (wsi_room *)(void *)server->rooms.buckets[i]) != NULL)
+            wsi_table_remove(memory, &server->rooms, &room->chain, sizeof *room + strlen(room->name));
+    wsi_table_free(memory, &server->rooms);
+    wsi_table_free(memory, &server->memberships);
 }
 
 static uint32_t wsi_room_member_hash(const ws_conn *conn, const wsi_room *room) {
@@ -13630,11 +13627,10 @@ WS_API size_t ws_room_members(const ws_server *server, const char *name, ws_id *
 }
 
 WS_API bool ws_room_slow(ws_server *server, const char *name, ws_slow policy) {
+    bool good = server && name && (unsigned)policy <= WS_SLOW_LATEST;
     wsi_room *room = wsi_room_find(server, name);
-    if (!server || !name || (unsigned)policy > WS_SLOW_LATEST)
-        return false;
-    room = room ? room : wsi_room_new(server, name);
-    if (!room)
+    room = room || !good ? room : wsi_room_new(server, name);
+    if (!good || !room)
         return false;
     room->slow = (uint8_t)policy;
     room->stays = policy != WS_SLOW_CLOSE && (room->stays || !room->count);
@@ -13841,20 +13837,17 @@ typedef enum wsi_convertor { WSI_PLAIN, WSI_INT, WSI_FLOAT, WSI_UUID, WSI_PATH, 
 
 /* Reads "name:convertor}" from a pattern, after its '{'. */
 static wsi_convertor wsi_route_param(wsi_slice *pattern, wsi_slice *name) {
-    static const char *const names[] = {"", "int", "float", "uuid", "path"};
-    wsi_slice inside, kind = wsi_text("", 0);
-    if (!wsi_text_until(pattern, '}', &inside))
+    static const char *const names[] = {NULL, "int", "float", "uuid", "path"};
+    wsi_slice kind;
+    int i = WSI_INT;
+    if (!wsi_text_until(pattern, '}', &kind))
         return WSI_UNKNOWN;
-    *name = inside;
-    if (wsi_text_until(&inside, ':', name)) {
-        kind = inside;
-        if (!kind.size)
-            return WSI_UNKNOWN;
-    }
-    for (int i = WSI_PLAIN; i < WSI_UNKNOWN; i++)
-        if (wsi_text_is(kind, names[i]))
-            return (wsi_convertor)i;
-    return WSI_UNKNOWN;
+    *name = kind;
+    if (!wsi_text_until(&kind, ':', name))
+        return WSI_PLAIN;
+    while (i < WSI_UNKNOWN && !wsi_text_is(kind, names[i]))
+        i++;
+    return (wsi_convertor)i;
 }
 
 static bool wsi_route_letter(char c) { return (uint8_t)((c | 32) - 'a') < 26; }
@@ -13872,7 +13865,6 @@ static bool wsi_route_name(wsi_slice name) {
 static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     for (; *text; text++) {
         const char *theirs = text + 1, *name = theirs + 1;
-        wsi_slice ours = wsi_text("path", 4);
         size_t size = 0;
         if (*text != '/' || !(*theirs == '*' || (*theirs && strchr(":<", *theirs) && wsi_route_letter(*name))))
             continue;
@@ -13880,10 +13872,8 @@ static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
             name += strcspn(name, ":/") + 1;
         while (wsi_route_name(wsi_text(name, size + 1)))
             size++;
-        if (size)
-            ours = wsi_text(name, size);
-        return wsi_reason_set(why, WS_ERROR_PATTERN, "write {%.*s%s} for %.*s", (int)ours.size, ours.data,
-                              *theirs == '*' ? ":path" : "", (int)strcspn(theirs, "/"), theirs);
+        return wsi_reason_set(why, WS_ERROR_PATTERN, "write {%.*s%s} for %.*s", size ? (int)size : 4,
+                              size ? name : "path", *theirs == '*' ? ":path" : "", (int)strcspn(theirs, "/"), theirs);
     }
     return WS_OK;
 }
@@ -13921,10 +13911,9 @@ static size_t wsi_route_digits(wsi_slice text, size_t from) {
 }
 
 static size_t wsi_route_float(wsi_slice path) {
-    size_t whole = wsi_route_digits(path, 0), all;
-    if (!whole || whole == path.size || path.data[whole] != '.')
-        return whole;
-    all = wsi_route_digits(path, whole + 1);
+    size_t whole = wsi_route_digits(path, 0), all = whole;
+    if (whole && whole < path.size && path.data[whole] == '.')
+        all = wsi_route_digits(path, whole + 1);
     return all > whole + 1 ? all : whole;
 }
 
@@ -14355,15 +14344,14 @@ WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
 
 /* Finds the next cookie of that name. At first *fields must be the head's fields, and *pairs empty. */
 static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
-    wsi_slice pair, found;
+    wsi_slice found;
     while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
-        pair = wsi_text_part(pairs, ';');
-        if (!wsi_text_until(&pair, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
+        *value = wsi_text_part(pairs, ';');
+        if (!wsi_text_until(value, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
             continue;
-        pair = wsi_text_trim(pair);
-        if (pair.size >= 2 && pair.data[0] == '"' && pair.data[pair.size - 1] == '"')
-            pair = wsi_text(pair.data + 1, pair.size - 2);
-        *value = pair;
+        *value = wsi_text_trim(*value);
+        if (value->size >= 2 && value->data[0] == '"' && value->data[value->size - 1] == '"')
+            *value = wsi_text(value->data + 1, value->size - 2);
         return true;
     }
     return false;
