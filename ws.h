@@ -1964,7 +1964,7 @@ static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
 }
 
 /* Removes the text before the first c, or all if there is no c. */
-static wsi_slice wsi_text_part(wsi_slice *rest, char c) {
+static inline wsi_slice wsi_text_part(wsi_slice *rest, char c) {
     wsi_slice part = *rest;
     if (!wsi_text_until(rest, c, &part))
         rest->size = 0;
@@ -1974,7 +1974,10 @@ static wsi_slice wsi_text_part(wsi_slice *rest, char c) {
 /* Removes the next element from a comma-separated list; skips empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
     do {
-        *element = wsi_text_trim(wsi_text_part(list, ','));
+        *element = *list;
+        if (!wsi_text_until(list, ',', element))
+            list->size = 0;
+        *element = wsi_text_trim(*element);
     } while (!element->size && list->size);
     return element->size > 0;
 }
@@ -14448,10 +14451,8 @@ static bool wsi_request_choose(ws_request *request, const char *subprotocol) {
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how) {
     if (!wsi_request_open(request) || !request->head->upgrade)
         return false;
-    if (how && how->user)
-        request->user = how->user;
-    if (how && how->deflate)
-        request->deflate = *how->deflate;
+    request->user = how && how->user ? how->user : request->user;
+    request->deflate = how && how->deflate ? *how->deflate : request->deflate;
     if (how && ((how->subprotocol && !wsi_request_choose(request, how->subprotocol))
                 || !wsi_request_lines(request, how->headers) || wsi_codec_wrong(&request->deflate)))
         return wsi_request_fail(request, 500);
@@ -14480,8 +14481,7 @@ static bool wsi_request_answer(ws_request *request, int status, const char *cons
 }
 
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body) {
-    if (!body)
-        body = wsi_request_bodiless(status) ? "" : wsi_http_reason(status);
+    body = body ? body : wsi_request_bodiless(status) ? "" : wsi_http_reason(status);
     return wsi_request_answer(request, status, headers, "text/plain", body, strlen(body));
 }
 
