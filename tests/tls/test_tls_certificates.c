@@ -480,6 +480,8 @@ static void test_trials(void) {
             CHECK_EQ(c->error, WS_ERROR_CERTIFICATE);
             CHECK_TOLD(c, trials[i].says);
             CHECK_TOLD(c, trials[i].server_name ? trials[i].server_name : "127.0.0.1");
+            bool unknown = trials[i].own == &certs.self_signed || trials[i].own == &certs.stranger;
+            CHECK_EQ(strstr(c->why, "(name its CA in tls.ca_file)") != NULL, unknown && !TEST_SMALL);
             (void)snprintf(verdicts[i], sizeof verdicts[i], "%s", c->why);
             (void)net_settle();
             CHECK_EQ(net.opened, 0);
