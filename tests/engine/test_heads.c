@@ -104,7 +104,23 @@ static void test_later_head(void) {
     drive_free(&d);
 }
 #else
-static void test_later_head(void) {} /* the connection closes after an answer */
+static void test_later_head(void) { /* there is none: the connection closes after an answer */
+    ws_event event;
+    drive d;
+    if (!test_begin("a bare engine closes the connection after an answer"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    ws_span room = ws_engine_input(&d.engine);
+    memcpy(room.data, DRIVE_REQUEST, strlen(DRIVE_REQUEST));
+    ws_engine_received(&d.engine, strlen(DRIVE_REQUEST));
+    CHECK(ws_engine_next(&d.engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK(ws_engine_respond(&d.engine, 200, NULL, "one"));
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    drive_pump(&d);
+    bytes_add(&d.out, "", 1);
+    CHECK(strstr((const char *)d.out.data, "\r\nConnection: close\r\n") != NULL);
+    drive_free(&d);
+}
 #endif
 
 int main(int argc, char **argv) {
