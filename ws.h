@@ -11268,7 +11268,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     wsi_env env;              /* first: an engine's env casts to wsi_endpoint */
     ws_loop *loop;
 #ifndef WS_NO_TRANSPORT
-    const ws_transport *transport; /* NULL: TCP. That of one connection: wsi_conn_transport */
+    const ws_transport *transport; /* NULL: TCP. Connections with a session use it; see wsi_conn_has_transport */
 #endif
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
@@ -11365,11 +11365,6 @@ static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
 }
 
 static bool wsi_conn_has_transport(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
-
-/* NULL: plain TCP. */
-static const ws_transport *wsi_conn_transport(const ws_conn *conn) {
-    return wsi_conn_has_transport(conn) ? wsi_conn_endpoint(conn)->transport : NULL;
-}
 #endif
 
 /* NULL: the connection is a server's. */
@@ -11520,10 +11515,17 @@ WSI_INLINE wsi_node *wsi_queue_add(ws_loop *loop, wsi_queue *queue, wsi_block *b
     return node;
 }
 
-/* Adds a node with a new block; the caller fills its first size bytes. NULL: no memory. */
-static wsi_node *wsi_queue_add_block(ws_loop *loop, wsi_queue *queue, size_t size, size_t capacity) {
+/* Adds size bytes, in the last block if that has room, and returns where to write them. NULL: no memory. */
+static uint8_t *wsi_queue_room(ws_loop *loop, wsi_queue *queue, size_t size) {
+    wsi_node *node = queue->last;
+    size_t capacity = size < WSI_SMALL ? (size_t)WSI_SMALL : size;
+    if (node && !node->shared && node->block->capacity - node->block->size >= size) {
+        node->to = node->block->size += size;
+        queue->size += size;
+        return node->block->data + node->to - size;
+    }
     wsi_block *block = wsi_block_new(loop, capacity);
-    wsi_node *node = block ? wsi_queue_add(loop, queue, block, 0, size) : NULL;
+    node = block ? wsi_queue_add(loop, queue, block, 0, size) : NULL;
     if (!node) {
         wsi_block_release(loop, block);
         return NULL;
@@ -11531,7 +11533,7 @@ static wsi_node *wsi_queue_add_block(ws_loop *loop, wsi_queue *queue, size_t siz
     block->size = size;
     node->charge += capacity - size;
     queue->charge += capacity - size;
-    return node;
+    return block->data;
 }
 
 WSI_APART void wsi_queue_remove(ws_loop *loop, wsi_queue *queue, wsi_node *node) {
@@ -11552,29 +11554,31 @@ static void wsi_queue_clear(ws_loop *loop, wsi_queue *queue) {
         wsi_queue_remove(loop, queue, queue->first);
 }
 
-/* Called when a socket becomes blocked. Drops all broadcasts of a WS_SLOW_LATEST room but the newest, even those sent
-   under an earlier policy. Copies small parts of shared blocks, if there is memory, so that the blocks can be freed. */
 #ifndef WS_NO_SERVER
+/* Copies a part of a shared block, if there is memory, so that the block can be freed. */
+WSI_RARE void wsi_node_copy(ws_loop *loop, wsi_node *node) {
+    size_t size = node->to - node->from;
+    wsi_block *copy = wsi_block_new(loop, size);
+    if (!copy)
+        return;
+    memcpy(copy->data, node->block->data + node->from, size);
+    copy->size = node->to = size;
+    node->from = 0;
+    wsi_block_release(loop, node->block);
+    node->block = copy;
+}
+
+/* Called when a socket becomes blocked. Drops all broadcasts of a WS_SLOW_LATEST room but the newest, even those sent
+   under an earlier policy, and copies small parts of shared blocks. */
 WSI_RARE void wsi_queue_compact(ws_conn *conn) {
-    ws_loop *loop = wsi_conn_loop(conn);
-    wsi_queue *queue = &conn->queue;
-    wsi_node *node, *next;
-    for (node = queue->first; node; node = next) {
-        size_t size = node->to - node->from;
-        wsi_droppable *droppable = node->droppable;
-        bool old = droppable && droppable->last != node && droppable->last->slow == WS_SLOW_LATEST;
-        bool copied = !old && node->shared && size < node->block->capacity / 4;
-        wsi_block *copy = copied ? wsi_block_new(loop, size) : NULL;
+    for (wsi_node *node = conn->queue.first, *next; node; node = next) {
+        const wsi_droppable *droppable = node->droppable;
         next = node->next;
-        if (copy) {
-            memcpy(copy->data, node->block->data + node->from, size);
-            copy->size = node->to = size;
-            node->from = 0;
-            wsi_block_release(loop, node->block);
-            node->block = copy;
-        } else if (old) {
-            wsi_conn_dropped(conn, size);
-            wsi_queue_remove(loop, queue, node);
+        if (droppable && droppable->last != node && droppable->last->slow == WS_SLOW_LATEST) {
+            wsi_conn_dropped(conn, node->to - node->from);
+            wsi_queue_remove(wsi_conn_loop(conn), &conn->queue, node);
+        } else if (node->shared && node->to - node->from < node->block->capacity / 4) {
+            wsi_node_copy(wsi_conn_loop(conn), node);
         }
     }
 }
@@ -11585,8 +11589,8 @@ static void wsi_queue_compact(ws_conn *conn) { (void)conn; }
 /*
 >> TRANSPORT ==============================================================================
    Reads and writes a connection's bytes, over plain TCP or a transport, and decides what its socket is polled for.
-   Calls HEADS, TCP, POLL, QUEUE. Prefix: wsi_conn_. Members named like a system call are called with parentheses, as
-   in (x->read)(...): lwIP has macros of these names.
+   Calls MEMORY, HEADS, TCP, POLL, QUEUE. Prefix: wsi_conn_. Members named like a system call are called with
+   parentheses, as in (x->read)(...): lwIP has macros of these names.
 */
 
 /* --- ends, pauses, readiness --- */
@@ -11679,11 +11683,12 @@ WSI_RARE ptrdiff_t wsi_conn_receive_through(ws_conn *conn, uint8_t *data, size_t
     return got;
 }
 
-/* Sends as much as the transport takes, and joins small spans. */
+/* Sends as much as the transport takes. Joins small spans, if there is memory. */
 WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t count) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
-    wsi_buffer *record = &wsi_conn_loop(conn)->record;
+    ws_loop *loop = wsi_conn_loop(conn);
+    wsi_buffer *record = &loop->record;
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
@@ -11695,7 +11700,8 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     while (span < count && sent > 0) {
         const uint8_t *data = spans[span].data + offset;
         size_t size = spans[span].size - offset, next = span + 1, more;
-        if (size < WSI_RECORD && next < count) {
+        if (size < WSI_RECORD && next < count
+            && (record->data || wsi_buffer_resize(&loop->memory, record, WSI_RECORD))) {
             memcpy(record->data, data, size);
             data = record->data;
             for (; next < count && size < WSI_RECORD; next++, size += more) {
@@ -11729,10 +11735,9 @@ static bool wsi_conn_open_session(ws_conn *conn, const char *host) {
 
 /* Ends our side of the stream. false: not yet, because the socket is full. */
 static bool wsi_conn_half_close(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_transport(conn);
     ws_link *link = &conn->source.link;
     link->wants = WS_WRITE;
-    if (transport && link->session && transport->shut(link) == 0) {
+    if (link->session && wsi_conn_endpoint(conn)->transport->shut(link) == 0) {
         conn->blocked = true;
         conn->swapped = (link->wants == WS_READ ? conn->swapped | WS_WRITE : conn->swapped & WS_READ) & 3u;
         return false;
@@ -11742,9 +11747,9 @@ static bool wsi_conn_half_close(ws_conn *conn) {
 }
 
 static void wsi_conn_close_session(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_transport(conn);
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     ws_link *link = &conn->source.link;
-    if (!transport || !link->session)
+    if (!link->session)
         return;
     if (!conn->half_closed)
         (void)transport->shut(link); /* sends what the socket accepts at once */
@@ -11754,11 +11759,11 @@ static void wsi_conn_close_session(ws_conn *conn) {
 
 /* Why a transport failed. */
 WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
-    const ws_transport *transport = wsi_conn_transport(conn);
+    const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
     ws_error error = WS_OK;
     wsi_reason room, *why = dialer ? dialer->why : &room;
-    if (transport && transport->reason && conn->source.link.session)
+    if (conn->source.link.session && transport->reason)
         error = transport->reason(&conn->source.link, why->text, sizeof why->text);
     if (error)
         WSI_TRACE(&conn->engine, WS_TRACE_TLS_FAILED, 0, why->text, 0);
@@ -11785,22 +11790,12 @@ static size_t wsi_conn_gathered(const ws_conn *conn) {
     return loop->gather_owner == conn ? loop->gathered.size : 0;
 }
 
-/* Copies bytes to the end of the queue, into its last block if that has room. */
+/* Copies bytes to the end of the queue. */
 static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
-    wsi_queue *queue = &conn->queue;
-    wsi_node *last = queue->last;
-    if (!size)
-        return true;
-    if (last && !last->shared && last->block->capacity - last->block->size >= size) {
-        last->block->size += size;
-        last->to += size;
-        queue->size += size;
-    } else {
-        last = wsi_queue_add_block(wsi_conn_loop(conn), queue, size, size < WSI_SMALL ? (size_t)WSI_SMALL : size);
-    }
-    if (last)
-        memcpy(last->block->data + last->to - size, data, size);
-    return last != NULL;
+    uint8_t *to = size ? wsi_queue_room(wsi_conn_loop(conn), &conn->queue, size) : NULL;
+    if (to)
+        memcpy(to, data, size);
+    return to || !size;
 }
 
 /* Removes sent bytes from the queue. Returns how many of them were not in the queue. */
@@ -11990,10 +11985,10 @@ WSI_RARE bool wsi_conn_emit_large(ws_conn *conn, const wsi_output *output) {
     if (!wsi_conn_is_client(conn))
         return wsi_conn_write(conn, spans, 2);
     wsi_conn_flush(conn);
-    wsi_node *node = wsi_queue_add_block(wsi_conn_loop(conn), &conn->queue, size, size);
-    if (!node)
+    uint8_t *to = wsi_queue_room(wsi_conn_loop(conn), &conn->queue, size);
+    if (!to)
         return wsi_engine_refuse(&conn->engine, WS_ERROR_MEMORY);
-    wsi_frame_put(node->block->data, output);
+    wsi_frame_put(to, output);
     return wsi_conn_write(conn, NULL, 0);
 }
 
@@ -12163,18 +12158,12 @@ WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery
 /* Adds a message to a queue. If the connection is blocked, a small message is copied. */
 static bool wsi_conn_enqueue(ws_conn *conn, wsi_queue *queue, const wsi_delivery *delivery, bool blocked) {
     ws_loop *loop = wsi_conn_loop(conn);
-    wsi_delivery copy = *delivery;
-    copy.from = 0;
-    copy.to = delivery->to - delivery->from;
-    if (!blocked || copy.to > WSI_COPIED)
-        return wsi_conn_extend_last(queue, delivery) || wsi_conn_add(loop, queue, delivery);
-    copy.block = wsi_block_new(loop, copy.to);
-    if (!copy.block)
-        return false;
-    memcpy(copy.block->data, delivery->block->data + delivery->from, copy.to);
-    copy.block->size = copy.to;
-    bool added = wsi_conn_add(loop, queue, &copy);
-    wsi_block_release(loop, copy.block); /* the node holds its own reference */
+    bool copied = blocked && delivery->to - delivery->from <= WSI_COPIED;
+    if (!copied && wsi_conn_extend_last(queue, delivery))
+        return true;
+    bool added = wsi_conn_add(loop, queue, delivery);
+    if (added && copied)
+        wsi_node_copy(loop, queue->last);
     return added;
 }
 
@@ -12576,11 +12565,6 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-static void wsi_conn_try_resume(ws_conn *conn) {
-    if (conn->paused && !conn->pause_reasons && !conn->broken && !conn->is_ending && !wsi_conn_full(conn))
-        wsi_conn_resume(conn);
-}
-
 /* Sends pending bytes. true: the peer took some, so it is alive. A socket that was never full tells nothing of it. */
 static bool wsi_conn_flush_pending(ws_conn *conn) {
     size_t before = conn->blocked ? conn->queue.size : 0;
@@ -12927,7 +12911,8 @@ static void wsi_conn_end_round(ws_loop *loop) {
         if (conn->queue.first)
             wsi_conn_flush(conn);
         wsi_conn_proceed(conn);
-        wsi_conn_try_resume(conn);
+        if (conn->paused && !conn->pause_reasons && !conn->broken && !conn->is_ending && !wsi_conn_full(conn))
+            wsi_conn_resume(conn);
         if (conn->is_ending && !conn->is_due)
             wsi_conn_finish(conn);
     }
@@ -13040,10 +13025,6 @@ static bool wsi_endpoint_is_transport(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
 
-/* Connections with a transport need loop->record. */
-static bool wsi_endpoint_reserve_record(ws_loop *loop) {
-    return loop->record.data || wsi_buffer_resize(&loop->memory, &loop->record, WSI_RECORD);
-}
 #endif
 
 /* --- what programs call --- */
@@ -13286,14 +13267,13 @@ static const char *wsi_conn_forwarded(const ws_conn *conn) { return (void)conn, 
 #endif
 
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size) {
-    size_t known = conn ? strlen(wsi_conn_forwarded(conn)) : 0;
-    if (!conn || !text)
+    const char *known = conn ? wsi_conn_forwarded(conn) : "";
+    if (!conn || !text || strlen(known) >= size)
         return false;
-    if (!known)
+    if (!*known)
         return wsi_platform_peer(conn->source.link.descriptor, text, size);
-    if (known < size)
-        memcpy(text, wsi_conn_forwarded(conn), known + 1);
-    return known < size;
+    strcpy(text, known);
+    return true;
 }
 
 #ifndef WS_NO_TRANSPORT
@@ -14973,8 +14953,6 @@ static ws_error wsi_server_secure(ws_server *server, const ws_server_config *con
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: the server has another transport, or TLS");
     if (given && !wsi_endpoint_is_transport(given))
         return wsi_reason_set(why, WS_ERROR_ARGUMENT, "transport: open, read, write, shut or close is NULL");
-    if (!wsi_endpoint_reserve_record(endpoint->loop))
-        return WS_ERROR_MEMORY;
     if (given)
         server->transport = *given;
     ws_error error = given ? WS_OK : wsi_server_tls(server, &config->tls, why);
@@ -17963,7 +17941,6 @@ static bool wsi_client_set_url(wsi_client *client, wsi_slice url) {
 static void wsi_client_attempt(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     const wsi_tls_calls *tls = loop->tls_calls;
-    bool through = client->config.transport || client->server.secure;
     ws_error error = WS_OK;
     client->deadline = wsi_engine_due(wsi_loop_time(loop), client->config.connect_ms);
     if (client->server.secure && !client->config.transport)
@@ -17976,7 +17953,7 @@ static void wsi_client_attempt(wsi_client *client) {
         return;
     }
     client->race = (wsi_race *)wsi_memory_new(&loop->memory, sizeof *client->race);
-    if (!client->race || (through && !wsi_endpoint_reserve_record(loop)))
+    if (!client->race)
         wsi_client_fail(client, WS_ERROR_MEMORY);
     else
         wsi_dial_resolve(client);
@@ -18993,8 +18970,6 @@ static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char 
     wsi_buffer_free(memory, &url);
     if (!good)
         return client->conn->broken ? WS_ERROR_URL : WS_ERROR_MEMORY;
-    if (!wsi_endpoint_reserve_record(server->endpoint.loop) || !wsi_endpoint_reserve_record(client->endpoint.loop))
-        return WS_ERROR_MEMORY;
     transport.user = test;
     client->transport = server->transport = transport;
     client->config.transport = &client->transport;
