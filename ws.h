@@ -15041,12 +15041,9 @@ static ws_error wsi_server_start(ws_server *server, const ws_server_config *conf
     if (endpoint->loop->shutting_down)
         return wsi_reason_set(why, WS_ERROR_STATE, "ws_listen: loop is shutting down");
     ws_error error = wsi_server_keep_list(server, &server->hosts, config->hosts, false, why);
-    if (!error)
-        error = wsi_server_keep_list(server, &server->origins, config->origins, true, why);
-    if (!error && forward)
-        error = forward->start(server, config);
-    if (!error)
-        error = wsi_server_secure(server, config);
+    error = error ? error : wsi_server_keep_list(server, &server->origins, config->origins, true, why);
+    error = error || !forward ? error : forward->start(server, config);
+    error = error ? error : wsi_server_secure(server, config);
     return error ? error : wsi_listener_add(server, config);
 }
 

@@ -257,13 +257,44 @@ async def files():
         expect(f"wscat: {' '.join(options)}", status == 1 and error.startswith("wscat: " + words), (status, error))
 
 
+async def verbose():
+    """With --verbose every server, and wscat, logs what happens on stderr."""
+    for words in SERVERS:
+        if words == ("gateway",):  # needs a URL
+            continue
+        if words[0] == "pump":
+            words = ("pump", "Makefile")
+        process, url = await example(f"build/{words[0]}", *words[1:], "0", "--verbose", errors=asyncio.subprocess.PIPE)
+        own, port = url.removeprefix("ws://").rstrip("/").rsplit(":", 1)
+        _, writer = await asyncio.open_connection(own, port)
+        name = "%s:%u" % writer.get_extra_info("sockname")
+        writer.write(b"GET /no/such/path HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        wanted = [f" accepted: {name}\n", " bytes: GET /no/such/path HTTP/1.1\n", " refused 4"]
+        log = ""
+        while any(line not in log for line in wanted):
+            line = await asyncio.wait_for(process.stderr.readline(), 60)
+            log += line.decode()
+            if not line:
+                break
+        expect(f"{words[0]}: --verbose logs a connection, its request and the refusal",
+               all(line in log for line in wanted), log)
+        writer.close()
+        await stop(process)
+    process, url = await example("build/echo", "0")
+    status, out, log = await run("build/wscat", url, "--verbose", "--wait", "0.3", data=b"hello\n")
+    expect("wscat: --verbose logs the answer and both frames", status == 0 and out == b"hello\n" and all(
+        line in log for line in (": HTTP/1.1 101 ", " opened\n", " out text 5 bytes\n", " in text 5 bytes\n",
+                                 " closed 1000 by us, in 1 messages ")), log)
+    await stop(process)
+
+
 async def main():
     await part(token)
     await part(pool)
     await part(pump)
     await part(rooms)
     await part(hosts)
-    for function in (helps, ports, wanted, dashes, files):
+    for function in (helps, ports, wanted, dashes, files, verbose):
         await part(function)
 
 
