@@ -40,7 +40,8 @@ static void test_words(void) {
         {"abc ;x", false, false, "abc", ";x"}, {"a", true, false, "a", ""}, {"\"a b\" ;x", true, true, "a b", ";x"},
         {"\"\\a\"x", true, false, "\\a", "x"}, {"\"a\\\"b\"", true, true, "a\\\"b", ""}, {"\"\"", true, true, "", ""},
         {"\"\"", true, false, NULL, ""}, {"\"a\"", false, true, NULL, ""}, {"", true, true, NULL, ""},
-        {";", false, false, NULL, ""},
+        {";", false, false, NULL, ""}, {"\"a", true, true, NULL, ""}, {"\"a b", true, true, NULL, ""},
+        {"\"a", true, false, NULL, ""}, {"\"", true, true, NULL, ""}, {"\"a\\", true, true, NULL, ""},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         wsi_slice rest = exact(cases[i].text), word;

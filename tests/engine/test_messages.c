@@ -92,6 +92,8 @@ static void test_refused(ws_role role, const char *name) {
         (void)snprintf(wanted, sizeof wanted, "88<%04x>", (unsigned)cases[i].code);
         CHECK(drive_sent(&d, wanted));
         check_closed(&d, "x", cases[i].code, cases[i].error);
+        CHECK(!ws_engine_send(&d.engine, message_of("a", 1, WS_TEXT)) && !ws_engine_ping(&d.engine, NULL, 0));
+        CHECK_EQ(ws_engine_error(&d.engine), cases[i].error); /* the first error stays */
         drive_free(&d);
     }
 }
