@@ -127,6 +127,10 @@ static inline raw_server *raw_listen_on(const char *address, int backlog) {
     raw->fd = socket(all.ss_family, SOCK_STREAM, 0);
     if (all.ss_family == AF_INET6)
         (void)setsockopt(raw->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+#if defined(SO_REUSEPORT)
+    if (!address) /* for raw_stop */
+        (void)setsockopt(raw->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+#endif
     bad = raw->fd < 0 || bind(raw->fd, (struct sockaddr *)&all, size) != 0
           || (backlog >= 0 && listen(raw->fd, backlog) != 0);
     if (bad) {
@@ -148,6 +152,13 @@ static inline void raw_close(raw_server *raw) {
     if (raw->fd >= 0)
         (void)close(raw->fd);
     raw->fd = -1;
+}
+
+/* From now on the port refuses connections. It stays bound, so that no server of another program gets it. */
+static inline void raw_stop(raw_server *raw) {
+    int held = net_hold_port(raw->port);
+    raw_close(raw);
+    raw->fd = held;
 }
 
 /* A port of 127.0.0.1 that refuses connections. It stays bound, so that no server of another program gets it. */

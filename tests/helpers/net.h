@@ -356,6 +356,29 @@ static inline bool net_tells_unsent(void) {
 #endif
 }
 
+/* Binds one more socket to the port of a listener with SO_REUSEPORT. It does not listen. When the listener is closed,
+   the port refuses connections, but no server of another program gets it. -1: this system cannot do it. */
+static inline int net_hold_port(uint16_t port) {
+    int fd = -1;
+#if defined(SO_REUSEPORT)
+    struct sockaddr_in address;
+    int on = 1;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0
+        || bind(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+#else
+    (void)port;
+#endif
+    return fd;
+}
+
 /* --- peers --- */
 
 static inline peer *net_connect_to(uint16_t port, int receive_buffer) {

@@ -207,13 +207,17 @@ static void act_dial(uint16_t port, uint32_t reconnect_ms) {
 static void run_act(where place, void (*what)(ws_conn *)) {
     static const uint8_t big[5 << 20];
     ws_handler handler = net_handler();
+    ws_server_config config;
     int i;
     client_start(NULL);
     memset(&act, 0, sizeof act);
+    memset(&config, 0, sizeof config);
     act.where = place;
     act.what = what;
     net.quiet = true;
-    net.server = ws_listen(net.loop, NULL);
+    config.reuse_port = WSI_PLATFORM_REUSE_PORT >= 0;
+    net.server = ws_listen(net.loop, &config);
+    int held = net_hold_port(ws_port(net.server)); /* clients reconnect after the server's end */
     handler.on_open = act_open;
     handler.on_message = act_message;
     handler.on_close = act_close;
@@ -246,6 +250,8 @@ static void run_act(where place, void (*what)(ws_conn *)) {
     }
     if (what != do_drop_all && what != do_free_server)
         CHECK(act.times > 0);
+    if (held >= 0)
+        (void)close(held);
     CLIENT_END();
 }
 

@@ -354,9 +354,7 @@ static void run_stop(stop_where where) {
     peer *p = NULL;
     if (where == STOP_ERROR || where == STOP_PAUSE) {
         client.on_error = where == STOP_ERROR ? stop : NULL;
-        uint16_t port = raw->port;
-        raw_close(raw);
-        raw->port = port;
+        raw_stop(raw);
     }
     net.on_open = where == STOP_OPEN ? stop_in_open : NULL;
     net.on_message = where == STOP_MESSAGE ? stop_in_message : NULL;

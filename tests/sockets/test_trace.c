@@ -554,7 +554,7 @@ static void test_client(void) {
     net_settle();
     CHECK(strncmp(lines, "failed 101: 127.0.0.1:", 22) == 0 && !holds("refused"));
     lines[0] = 0;
-    raw_close(raw);
+    raw_stop(raw);
     CHECK(client_dial_raw(raw, NULL));
     net_settle();
     CHECK(holds("failed: cannot connect to 127.0.0.1:") && !holds("refused 0"));
