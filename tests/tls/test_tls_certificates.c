@@ -640,7 +640,7 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
         *name = "a certificate file that is not there";
         tls->cert_pem = NULL;
         tls->cert_file = absent;
-        return "/absent.pem";
+        return "/absent.pem cannot be read: No such file";
     case 2:
         *name = "a key file that is not there";
         tls->key_pem = NULL;

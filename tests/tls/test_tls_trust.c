@@ -474,9 +474,10 @@ static void test_one_after_the_other(void) {
     }
     CHECK_EQ(contexts, 9);
     CHECK_OPENED(dial(&tls), true); /* in use: shared */
-    CHECK_OPENED(dial(&many[7]), false); /* the newest unused ones are kept */
+    CHECK_OPENED(dial(&many[7]), false); /* the four newest unused ones are kept */
+    CHECK_OPENED(dial(&many[4]), false);
     CHECK_EQ(contexts, 9);
-    CHECK_OPENED(dial(&many[0]), false); /* and the oldest are not */
+    CHECK_OPENED(dial(&many[3]), false); /* and older ones are not */
     CHECK_EQ(contexts, 10);
     (void)ws_close(c->conn, 1000, NULL);
     UNTIL(c->closed);
