@@ -123,6 +123,8 @@
 #endif
 #ifdef WS_NO_NET
 #undef WS_NO_ENGINE
+#undef WS_NO_STATS
+#define WS_NO_STATS
 #endif
 #ifndef WS_NO_CLIENT
 #undef WS_NO_TRANSPORT
@@ -1322,7 +1324,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     const char *subprotocols; /* to offer or choose from, best first */
 #ifndef WSI_BARE
     struct wsi_codec *codec;          /* of the loop */
-#if !defined(WS_NO_STATS) && !defined(WS_NO_NET)
+#ifndef WS_NO_STATS
     wsi_counts counts;
 #endif
 #ifndef WS_NO_TRACE
@@ -2609,23 +2611,26 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
     return true;
 }
 
-#if !defined(WS_NO_CLIENT) || !defined(WS_NO_NET) || !defined(WS_NO_DEFLATE)
-typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
-
-/* Removes the first field line of a head. The head was parsed before, so the name is known to be a token. */
-static wsi_header wsi_http_split(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
-    wsi_slice line = wsi_http_line(head);
-    if (!line.size)
-        return WSI_HEADER_END;
-    return wsi_http_field(line, name, value) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
+#if !defined(WS_NO_SERVER) && (!defined(WS_NO_NET) || !defined(WS_NO_DEFLATE))
+/* Removes lines up to the next field of this name, in any letter case. The head is known to be well-formed. */
+static bool wsi_http_find(wsi_slice *head, const char *known, wsi_slice *value) {
+    wsi_slice name;
+    while (wsi_http_field(wsi_http_line(head), &name, value))
+        if (wsi_text_is_nocase(name, known))
+            return true;
+    return false;
 }
 #endif
 
 #if !defined(WS_NO_CLIENT) || !defined(WS_NO_HTTP)
-/* The same for a head not parsed before. Refuses folded lines, and a space before the colon. */
+typedef enum wsi_header { WSI_HEADER_END, WSI_HEADER_FOUND, WSI_HEADER_BAD } wsi_header;
+
+/* Removes the first field line of a head. Refuses folded lines, and a space before the colon. */
 static wsi_header wsi_http_header(wsi_slice *head, wsi_slice *name, wsi_slice *value) {
-    wsi_header found = wsi_http_split(head, name, value);
-    return found == WSI_HEADER_FOUND && !wsi_text_token(*name) ? WSI_HEADER_BAD : found;
+    wsi_slice line = wsi_http_line(head);
+    if (!line.size)
+        return WSI_HEADER_END;
+    return wsi_http_field(line, name, value) && wsi_text_token(*name) ? WSI_HEADER_FOUND : WSI_HEADER_BAD;
 }
 #endif
 
@@ -2695,7 +2700,7 @@ static bool wsi_http_own_header(const char *line) {
         if (wsi_text_same_nocase(name, one))
             return false;
     for (size_t i = 0; i < value.size; i++)
-        if (((uint8_t)value.data[i] < ' ' && value.data[i] != '\t') || value.data[i] == 0x7f)
+        if (wsi_http_control((uint8_t)value.data[i]) && value.data[i] != '\t')
             return false;
     return true;
 }
@@ -2827,9 +2832,7 @@ typedef struct wsi_http_seen { /* what is known while a head is read */
     bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: other than chunked */
     bool version_13, bad; /* from here on, HANDSHAKE's fields */
     unsigned protocol_count;
-#ifndef WS_SMALL
-    wsi_slice protocols[WSI_HTTP_MAX_PROTOCOLS];
-#endif
+    wsi_slice protocols[WSI_BRIEF ? 1 : WSI_HTTP_MAX_PROTOCOLS];
 } wsi_http_seen;
 
 #ifdef WS_NO_FAST
@@ -2899,11 +2902,17 @@ static int wsi_http_request_line(wsi_request *request, wsi_slice line) {
     return status ? status : wsi_http_target(request) ? 0 : 400;
 }
 
-#ifdef WS_SMALL /* only statuses that an engine or a page sends by itself; one object, like wsi_error_texts */
-static const char wsi_http_reasons[] =
+static const char wsi_http_reasons[] = /* one object, like wsi_error_texts */
     "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
     "408 Request Timeout\0" "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0"
-    "501 Not Implemented\0" "505 HTTP Version Not Supported\0";
+    "501 Not Implemented\0" "505 HTTP Version Not Supported\0"
+#ifndef WS_SMALL /* which has only what an engine or a page sends by itself */
+    "101 Switching Protocols\0" "201 Created\0" "202 Accepted\0" "204 No Content\0" "301 Moved Permanently\0"
+    "302 Found\0" "303 See Other\0" "304 Not Modified\0" "307 Temporary Redirect\0" "308 Permanent Redirect\0"
+    "401 Unauthorized\0" "409 Conflict\0" "410 Gone\0" "413 Content Too Large\0" "415 Unsupported Media Type\0"
+    "422 Unprocessable Content\0" "429 Too Many Requests\0" "500 Internal Server Error\0" "503 Service Unavailable\0"
+#endif
+    ;
 
 static const char *wsi_http_reason(int status) {
     const char *at = wsi_http_reasons;
@@ -2911,30 +2920,6 @@ static const char *wsi_http_reason(int status) {
         at += strlen(at) + 1;
     return *at ? at + 4 : "Status";
 }
-#else
-typedef struct wsi_http_phrase {
-    int status;
-    const char *reason;
-} wsi_http_phrase;
-
-static const wsi_http_phrase wsi_http_reasons[] = {
-    {101, "Switching Protocols"}, {200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
-    {301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
-    {307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"}, {401, "Unauthorized"},
-    {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"}, {408, "Request Timeout"},
-    {409, "Conflict"}, {410, "Gone"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-    {417, "Expectation Failed"}, {422, "Unprocessable Content"}, {426, "Upgrade Required"},
-    {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
-    {501, "Not Implemented"}, {503, "Service Unavailable"}, {505, "HTTP Version Not Supported"}
-};
-
-static const char *wsi_http_reason(int status) {
-    size_t i = 0, count = sizeof wsi_http_reasons / sizeof *wsi_http_reasons;
-    while (i < count && wsi_http_reasons[i].status != status)
-        i++;
-    return i < count ? wsi_http_reasons[i].reason : "Status";
-}
-#endif
 #endif /* WS_NO_SERVER */
 
 #if !defined(WS_NO_SERVER) && !defined(WS_NO_NET)
@@ -3125,10 +3110,7 @@ static const ws_deflate_config *wsi_codec_config(const wsi_env *env) { return en
 #endif
 
 #ifdef WS_NO_DEFLATE
-static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
-    return (void)env, (void)deflate, (const wsi_codec_calls *)NULL;
-}
-static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return (void)e, (const wsi_codec_calls *)NULL; }
+static const wsi_codec_calls *wsi_codec_in(const wsi_env *env) { return (void)env, (const wsi_codec_calls *)NULL; }
 #ifndef WS_NO_SERVER
 static bool wsi_codec_offered(const wsi_env *env) { return (void)env, false; }
 #endif
@@ -3137,13 +3119,8 @@ static bool wsi_codec_waits(const wsi_engine *e) { return (void)e, false; }
 static bool wsi_codec_wanted(const wsi_engine *e, bool first, size_t size) {
     return (void)e, (void)first, (void)size, false;
 }
-static bool wsi_codec_compressed(const wsi_engine *e) { return (void)e, false; }
 #else
-/* NULL: no compression. */
-static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
-    return deflate && deflate->on ? env->codec->calls : NULL;
-}
-static const wsi_codec_calls *wsi_codec_in(const wsi_engine *e) { return e->env->codec->calls; }
+static const wsi_codec_calls *wsi_codec_in(const wsi_env *env) { return env->codec->calls; }
 #ifndef WS_NO_SERVER
 static bool wsi_codec_offered(const wsi_env *env) { return env->request.extensions; }
 #endif
@@ -3153,14 +3130,18 @@ static bool wsi_codec_waits(const wsi_engine *e) { return e->more_output; }
 static bool wsi_codec_wanted(const wsi_engine *e, bool first, size_t size) {
     return e->deflate && (first ? size >= e->threshold : e->parts_compressed);
 }
-static bool wsi_codec_compressed(const wsi_engine *e) { return e->compressed; }
 #endif
+
+/* NULL: no compression. */
+static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
+    return deflate && deflate->on ? wsi_codec_in(env) : NULL;
+}
 
 #ifndef WSI_BARE
 /* The connection is closed: frees what it holds for compression. */
 static void wsi_codec_end(wsi_engine *e) {
     if (wsi_codec_used(e))
-        wsi_codec_in(e)->end(e);
+        wsi_codec_in(e->env)->end(e);
 }
 
 static void wsi_codec_free(wsi_codec *codec) {
@@ -3224,29 +3205,19 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
     return wsi_text(NULL, 0);
 }
 
-/* Whether the head offers this subprotocol for the first time. WS_SMALL has no stack for a list and searches the whole
-   head. This is a macro because a function takes 12 bytes more there. */
-#ifdef WS_SMALL
-#define WSI_HANDSHAKE_NEW(request, seen, token) (wsi_handshake_offers(request, token) <= 1)
-#else
-#define WSI_HANDSHAKE_NEW(request, seen, token) ((void)(request), wsi_handshake_new(seen, token))
-static bool wsi_handshake_new(wsi_http_seen *seen, wsi_slice token) {
-    for (unsigned i = 0; i < seen->protocol_count; i++)
-        if (wsi_text_same(seen->protocols[i], token))
-            return false;
-    seen->protocols[seen->protocol_count] = token;
-    return true;
-}
-#endif
-
-/* Reads one field's subprotocols. They must be tokens, without duplicates even across fields (RFC 6455 4.1). */
+/* Reads one field's subprotocols. They must be tokens, without duplicates even across fields (RFC 6455 4.1). WS_SMALL
+   has no stack for a list of them and searches the head. */
 WSI_APART bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
-    unsigned before = seen->protocol_count;
+    unsigned before = seen->protocol_count, i;
     wsi_slice token;
-    for (; wsi_text_next(list, &token); seen->protocol_count++)
+    for (; wsi_text_next(list, &token); seen->protocol_count++) {
+        for (i = 0; !WSI_BRIEF && i < seen->protocol_count && !wsi_text_same(seen->protocols[i], token); i++) {}
         if (seen->protocol_count == WSI_HTTP_MAX_PROTOCOLS || !wsi_text_token(token)
-            || !WSI_HANDSHAKE_NEW(request, seen, token))
+            || (WSI_BRIEF ? wsi_handshake_offers(request, token) > 1 : i < seen->protocol_count))
             return false;
+        if (!WSI_BRIEF)
+            seen->protocols[i] = token;
+    }
     return seen->protocol_count > before;
 }
 
@@ -3829,23 +3800,25 @@ static void wsi_window_restore(wsi_window *window) {
 
 static wsi_step wsi_window_event(wsi_window *window, ws_event *event, ws_event_type type, ws_type of, const void *data,
                                  size_t size) {
+    const ws_message message = {(const uint8_t *)data, size, of};
     event->type = type;
-    event->message.data = (const uint8_t *)data;
-    event->message.size = size;
-    event->message.type = of;
-    wsi_window_patch(window, window->base + (event->message.data - window->base) + size);
+    event->message = message;
+    wsi_window_patch(window, window->base + (message.data - window->base) + size);
     return WSI_STEP_EVENT;
 }
 
 /* --- sending --- */
 
+/* Sends a frame, or for WSI_RAW the bytes alone. */
 static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const void *data, size_t size) {
     wsi_output output;
-    output.opcode = opcode & 15;
+    output.opcode = opcode & (15 | WSI_RAW);
     output.data = (const uint8_t *)data;
     output.size = size;
-    output.masked = wsi_env_is_client(e->env);
-    output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, (wsi_size)size);
+    output.masked = wsi_env_is_client(e->env) && opcode != WSI_RAW;
+    output.header_size = 0;
+    if (opcode != WSI_RAW)
+        output.header_size = (uint8_t)wsi_frame_write(output.header, opcode, final, output.masked, (wsi_size)size);
     if (output.masked) { /* each frame needs a new, unpredictable key: RFC 6455 5.3 */
         if (!wsi_env_random(e->env, output.header + output.header_size, 4)) {
             e->error = WS_ERROR_RANDOM;
@@ -3857,13 +3830,7 @@ static bool wsi_engine_emit(wsi_engine *e, uint8_t opcode, bool final, const voi
 }
 
 static bool wsi_engine_raw(wsi_engine *e, const void *data, size_t size) {
-    wsi_output output;
-    output.opcode = WSI_RAW;
-    output.data = (const uint8_t *)data;
-    output.size = size;
-    output.masked = false;
-    output.header_size = 0;
-    return size == 0 || e->env->output(e, &output);
+    return size == 0 || wsi_engine_emit(e, WSI_RAW, true, data, size);
 }
 
 static bool wsi_engine_text(wsi_engine *e, const char *text) { return wsi_engine_raw(e, text, wsi_bytes_length(text)); }
@@ -3942,11 +3909,8 @@ static const char *wsi_engine_date(wsi_env *env, const char *lines) { return (vo
 #else
 /* The Date line (RFC 9110 6.6.1), or "" if lines has one already. */
 static const char *wsi_engine_date(wsi_env *env, const char *lines) {
-    wsi_slice rest = wsi_text_z(lines), name, value;
-    while (env->date && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
-        if (wsi_text_is_nocase(name, "date"))
-            return "";
-    return env->date ? env->date(env) : "";
+    wsi_slice rest = wsi_text_z(lines), value;
+    return !env->date || wsi_http_find(&rest, "date", &value) ? "" : env->date(env);
 }
 #endif
 
@@ -3979,21 +3943,14 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     return sent;
 }
 
-#ifdef WS_NO_NET
-static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) { (void)e, (void)status, (void)body; }
-#else
-static void wsi_engine_refused(wsi_engine *e, int status, wsi_slice body) {
-    WSI_COUNT(e->env->counts.refused[status >= 500], 1);
-    WSI_TRACE(e, WS_TRACE_REFUSED, status, body.data, body.size);
-}
-#endif
-
 /* Answers a request over HTTP. more: further header lines, each with CRLF. Without keep, closes the connection. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
     bool head_only = wsi_http_bodiless(status) || wsi_http_is_method(&e->env->request, "HEAD");
-    if (status >= 400)
-        wsi_engine_refused(e, status, body);
+    if (status >= 400) {
+        WSI_COUNT(e->env->counts.refused[status >= 500], 1);
+        WSI_TRACE(e, WS_TRACE_REFUSED, status, body.data, body.size);
+    }
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
                 && (head_only || wsi_engine_raw(e, body.data, body.size));
     if (e->state == WSI_ASKED)
@@ -4028,66 +3985,48 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
 }
 #endif
 
-#ifdef WS_SMALL
-static void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
-    (void)why;
-    wsi_engine_status(e, window, 403);
-}
-#else
 /* Sends a 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
     size_t size = strlen(body), i, k;
+    if (WSI_BRIEF) {
+        wsi_engine_status(e, window, 403);
+        return;
+    }
     for (i = 0; i < 4; i++)
         for (k = 0; k < why->part[i].size && k < 90; k++)
             body[size++] = why->part[i].data[k] > '~' || why->part[i].data[k] < ' ' ? '?' : why->part[i].data[k];
     (void)wsi_engine_respond(e, window, 403, "Content-Type: text/plain\r\nX-Content-Type-Options: nosniff\r\n",
                              wsi_text(body, size), false);
 }
-#endif
 
-/* Refuses a request whose head is incomplete or wrong. Does nothing for a client. */
-static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) {
+/* Refuses a request whose head or body is incomplete or wrong. Does nothing for a client. */
+WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
     if (wsi_env_is_client(e->env))
-        return;
+        return WSI_STEP_AGAIN;
     wsi_bytes_zero(&e->env->request, sizeof e->env->request);
     wsi_engine_status(e, window, status);
-}
-
-WSI_SHARED wsi_step wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) {
-    wsi_engine_unread(e, window, status);
     e->error = status == 431 || status == 413 ? WS_ERROR_TOO_BIG : WS_ERROR_HANDSHAKE;
     return WSI_STEP_AGAIN;
 }
 
-/* Writes the 101 response up to Sec-WebSocket-Accept. last: also ends the head. */
-#ifdef WS_NO_FAST /* copies nothing, and ignores last */
-enum { WSI_ENGINE_LAST = false };
-
+/* Writes the 101 response up to Sec-WebSocket-Accept. last: also ends the head. WS_SMALL has no stack for a copy. */
 static bool wsi_engine_welcome(wsi_engine *e, bool last) {
-    char accept[28];
-    (void)last;
-    wsi_handshake_accept(e->env->request.key, accept);
-    return wsi_engine_text(e, wsi_engine_first) && wsi_engine_raw(e, accept, sizeof accept);
+    enum { COPIED = WSI_BRIEF ? 0 : sizeof wsi_engine_first - 1 };
+    char head[COPIED + 28 + 4];
+    memcpy(head, wsi_engine_first, COPIED);
+    wsi_handshake_accept(e->env->request.key, head + COPIED);
+    if (last)
+        memcpy(head + COPIED + 28, "\r\n\r\n", 4);
+    return (!WSI_BRIEF || wsi_engine_text(e, wsi_engine_first))
+           && wsi_engine_raw(e, head, sizeof head - (last ? 0 : 4));
 }
-#else
-enum { WSI_ENGINE_LAST = true };
-
-static bool wsi_engine_welcome(wsi_engine *e, bool last) {
-    enum { FIRST = sizeof wsi_engine_first - 1 };
-    char head[FIRST + 28 + 4];
-    memcpy(head, wsi_engine_first, FIRST);
-    wsi_handshake_accept(e->env->request.key, head + FIRST);
-    memcpy(head + FIRST + 28, "\r\n\r\n", 4);
-    return wsi_engine_raw(e, head, sizeof head - (last ? 0 : 4));
-}
-#endif
 
 /* Accepts the pending request (RFC 6455 4.2.2). more: further header lines, each with CRLF. */
 static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subprotocol, const char *more,
                               const ws_deflate_config *deflate) {
     const wsi_codec_calls *codec = wsi_codec_offered(e->env) ? wsi_codec_of(e->env, deflate) : NULL;
-    bool last = WSI_ENGINE_LAST && !subprotocol.size && !codec && !*more;
+    bool last = !WSI_BRIEF && !subprotocol.size && !codec && !*more;
     if (!e->env->request.upgrade || e->env->request.status)
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if (!wsi_engine_welcome(e, last)
@@ -4103,42 +4042,36 @@ static bool wsi_engine_accept(wsi_engine *e, wsi_window *window, wsi_slice subpr
     return true;
 }
 
-/* Fast path: parses a head that arrived in one read in a single pass. -1: part of it is missing, or arrived earlier. */
-static int wsi_engine_at_once(wsi_engine *e, const wsi_window *window) {
-    wsi_request *request = &e->env->request;
-    size_t at_hand = window->end - window->pos, limit = e->env->limits.head;
-    wsi_slice head = wsi_text((const char *)window->base + window->pos, at_hand < limit ? at_hand : limit);
-    int status = WSI_BRIEF || e->left || !at_hand ? -1 : wsi_handshake_request(request, head);
-    if (status >= 0)
-        e->left = (wsi_size)request->head.size;
-    return status;
-}
-
+/* Reads a request's head. A head that arrives in one read is not scanned first, but parsed in a single pass. */
 static wsi_step wsi_engine_request(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_request *request = &e->env->request;
-    wsi_slice head = {NULL, 0};
+    size_t limit = e->env->limits.head;
+    wsi_slice head = wsi_text((const char *)window->base + window->pos, window->end - window->pos);
     if (e->first)
         e->since = e->heard;
     e->first = false;
-    if (window->end - window->pos >= 2 && wsi_bytes_same(window->base + window->pos, "\r\n", 2)) {
+    if (head.size >= 2 && wsi_bytes_same(head.data, "\r\n", 2)) {
         window->pos += 2; /* RFC 9112 2.2 */
         e->left = 0;
         return WSI_STEP_AGAIN;
     }
-    int status = wsi_engine_at_once(e, window);
-    if (status < 0)
+    int status = WSI_BRIEF || e->left ? -1
+                 : wsi_handshake_request(request, wsi_text(head.data, head.size < limit ? head.size : limit));
+    if (status < 0) {
         status = wsi_engine_scan(e, window, &head);
+        status = status ? status : wsi_handshake_request(request, head);
+    } else {
+        e->left = (wsi_size)request->head.size;
+    }
     if (status < 0)
         return WSI_STEP_MORE;
-    if (head.data)
-        status = wsi_handshake_request(request, head);
     if (status)
         return wsi_engine_bad_head(e, window, status);
     e->state = WSI_ASKED;
     return wsi_window_event(window, event, WS_EVENT_REQUEST, WS_TEXT, request->target.data, request->target.size);
 }
 #else
-static void wsi_engine_unread(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
+static void wsi_engine_bad_head(wsi_engine *e, wsi_window *window, int status) { (void)e, (void)window, (void)status; }
 #endif /* WS_NO_SERVER */
 
 /*
@@ -4153,7 +4086,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
         return wsi_engine_refuse(e, WS_ERROR_STATE);
     if ((size && !data) || (type != WS_TEXT && type != WS_BINARY) || (e->sending && e->sending != type))
         return wsi_engine_refuse(e, WS_ERROR_ARGUMENT);
-    if (compressed && !wsi_codec_in(e)->compress(e, first && last, last, &data, &size)) {
+    if (compressed && !wsi_codec_in(e->env)->compress(e, first && last, last, &data, &size)) {
         if (!first)
             return wsi_engine_refuse(e, WS_ERROR_MEMORY);
         compressed = false;
@@ -4161,7 +4094,7 @@ static bool wsi_engine_send(wsi_engine *e, ws_type type, bool first, bool last, 
     uint8_t opcode = (uint8_t)(first ? (int)type | (compressed ? WSI_COMPRESSED : 0) : WSI_CONTINUATION);
     if (!wsi_engine_emit(e, opcode, last, data, size)) {
         if (compressed)
-            wsi_codec_in(e)->unsent(e);
+            wsi_codec_in(e->env)->unsent(e);
         return false;
     }
     e->sending = (uint8_t)(last ? 0 : (int)type);
@@ -4231,11 +4164,10 @@ static void wsi_engine_unmask(const wsi_engine *e, uint8_t *to, const uint8_t *f
 WSI_SHARED wsi_step wsi_engine_closed(wsi_engine *e, ws_event *event, const char *reason) {
     if (e->reported)
         return WSI_STEP_MORE;
+    const ws_close_info why = {e->close_code, reason, e->clean};
     e->reported = true;
     event->type = WS_EVENT_CLOSED;
-    event->close.code = e->close_code;
-    event->close.reason = reason;
-    event->close.clean = e->clean;
+    event->close = why;
     return WSI_STEP_EVENT;
 }
 
@@ -4307,18 +4239,14 @@ static wsi_step wsi_engine_deliver(wsi_engine *e, ws_event *event, const uint8_t
     if (e->state != WSI_OPEN) /* closing: messages are dropped */
         return WSI_STEP_AGAIN;
     if (e->chunks) {
+        const ws_chunk chunk = {data, size, type, first, last};
         event->type = WS_EVENT_CHUNK;
-        event->chunk.data = data;
-        event->chunk.size = size;
-        event->chunk.type = type;
-        event->chunk.first = first;
-        event->chunk.last = last;
+        event->chunk = chunk;
         return WSI_STEP_EVENT;
     }
+    const ws_message message = {data, size, type};
     event->type = WS_EVENT_MESSAGE;
-    event->message.data = data;
-    event->message.size = size;
-    event->message.type = type;
+    event->message = message;
     return WSI_STEP_EVENT;
 }
 
@@ -4333,37 +4261,43 @@ static wsi_step wsi_engine_deliver_message(wsi_engine *e, wsi_window *window, ws
     return step;
 }
 
-/* Reads what has arrived of a data frame's payload. */
-static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
-    uint8_t *from = window->base + window->pos, *to;
+/* Moves what has arrived of the next e->left bytes to *to, the end of the message so far. Returns how many. */
+static size_t wsi_engine_take(wsi_engine *e, wsi_window *window, uint8_t **to) {
+    uint8_t *from = window->base + window->pos, *at;
     size_t here = window->end - window->pos;
-    if (wsi_codec_compressed(e))
-        return wsi_codec_in(e)->receive(e, window, event);
     if (here > e->left)
         here = (size_t)e->left;
     if (!e->message_size)
         window->message = window->pos; /* the message is assembled here */
-    to = window->base + window->message + e->message_size;
-    wsi_engine_unmask(e, to, from, here, e->key);
-    if (e->type == WS_TEXT && !wsi_utf8_feed(&e->utf8, to, here))
-        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
+    at = window->base + window->message + e->message_size;
+    wsi_engine_unmask(e, at, from, here, e->key);
+    wsi_frame_rotate(e->key, here);
     window->pos += here;
     e->message_size += here;
     e->left -= (wsi_size)here;
+    *to = at;
+    return here;
+}
+
+/* Reads what has arrived of a data frame's payload. */
+static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
+    if (wsi_codec_used(e) && e->compressed)
+        return wsi_codec_in(e->env)->receive(e, window, event);
+    uint8_t *data;
+    size_t here = wsi_engine_take(e, window, &data);
     e->in_frame = e->left > 0;
-    if (e->in_frame)
-        wsi_frame_rotate(e->key, here);
+    if (e->type == WS_TEXT && !wsi_utf8_feed(&e->utf8, data, here))
+        return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     bool last = !e->in_frame && e->final;
     if (last && e->type == WS_TEXT && e->utf8)
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
-    if (last || (e->chunks && e->message_size))
-        return wsi_engine_deliver_message(e, window, event, last);
-    return e->in_frame ? WSI_STEP_MORE : WSI_STEP_AGAIN;
+    if (!last && (!e->chunks || !e->message_size))
+        return e->in_frame ? WSI_STEP_MORE : WSI_STEP_AGAIN;
+    return wsi_engine_deliver_message(e, window, event, last);
 }
 
 static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
     wsi_frame frame;
-    bool compressed;
     if (!e->in_frame) {
         wsi_frame_state found = wsi_frame_read(&frame, window->base + window->pos, window->end - window->pos,
                                                !wsi_env_is_client(e->env), wsi_codec_used(e));
@@ -4375,7 +4309,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
             return wsi_engine_control(e, window, &frame, event);
         if ((frame.opcode == WSI_CONTINUATION) != (e->type != 0))
             return wsi_engine_fail(e, WS_ERROR_PROTOCOL, WS_CLOSE_PROTOCOL);
-        compressed = e->type ? wsi_codec_compressed(e) : frame.compressed;
+        bool compressed = wsi_codec_used(e) && (e->type ? e->compressed : frame.compressed);
         if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
             || frame.size == (wsi_size)-1) /* in a bare engine, 4 GiB or more */
             return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before any payload is kept */
@@ -4424,10 +4358,9 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
         (void)wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
         return false;
     }
+    const ws_message message = {to, size, text ? WS_TEXT : WS_BINARY};
     event->type = WS_EVENT_MESSAGE;
-    event->message.data = to;
-    event->message.size = size;
-    event->message.type = text ? WS_TEXT : WS_BINARY;
+    event->message = message;
     return true;
 }
 #endif /* WS_NO_FAST */
@@ -4530,7 +4463,7 @@ static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time look
         return wsi_engine_due(now, limits->pong_ms);
     }
     if (e->state == WSI_HEAD && e->left) {
-        wsi_engine_unread(e, window, 408);
+        (void)wsi_engine_bad_head(e, window, 408);
         e->error = WS_ERROR_TIMEOUT;
     }
     (void)wsi_engine_end(e, WS_ERROR_TIMEOUT, WS_CLOSE_BROKEN);
@@ -4592,9 +4525,7 @@ static const char wsi_error_texts[] =
 WS_API const char *ws_error_text(ws_error error) {
     const char *text = wsi_error_texts;
     unsigned left = (unsigned)error;
-    if (left > WS_ERROR_FORMAT)
-        return "unknown error";
-    while (left--)
+    while (*text && left--)
         text += strlen(text) + 1;
     return *text ? text : "unknown error";
 }
@@ -4615,14 +4546,6 @@ static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return (void)en
 #else
 static bool wsi_engine_own_fixed(const ws_engine *engine) { return engine->fixed; }
 static wsi_memory *wsi_engine_own_allocator(ws_engine *engine) { return &engine->memory; }
-#endif
-
-#ifdef WSI_BARE
-static uint64_t wsi_engine_until(wsi_time due, uint64_t now) {
-    return due == UINT32_MAX ? UINT64_MAX : now + (wsi_time)(due - (wsi_time)now);
-}
-#else
-static uint64_t wsi_engine_until(wsi_time due, uint64_t now) { return (void)now, due; }
 #endif
 
 static size_t wsi_engine_own_unsent(const ws_engine *engine) { return engine->out.size - engine->out_sent; }
@@ -4882,7 +4805,8 @@ WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now) {
     if (!engine->ticked)
         engine->core.since = engine->core.heard = engine->now; /* the first call starts the clock */
     engine->ticked = true;
-    return wsi_engine_until(wsi_engine_tick(&engine->core, &engine->window, engine->now, engine->now), now);
+    wsi_time due = wsi_engine_tick(&engine->core, &engine->window, engine->now, engine->now);
+    return due == (wsi_time)-1 ? UINT64_MAX : now + (wsi_time)(due - engine->now); /* a bare engine's time wraps */
 }
 
 WS_API bool ws_engine_done(const ws_engine *engine) {
@@ -7649,13 +7573,13 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
 /* Picks the client's first acceptable offer. Accepts 8 window bits, as the RFC demands. zlib cannot compress
    with 8, so peers with zlib decline or use 9. */
 static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
-    wsi_slice rest = request->head, name, value, element;
+    wsi_slice rest = request->head, list, element;
     uint8_t bits = wsi_permessage_window(config);
     wsi_agreed agreed;
     memset(&agreed, 0, sizeof agreed);
     (void)wsi_http_line(&rest);
-    while (!agreed.on && wsi_http_split(&rest, &name, &value) == WSI_HEADER_FOUND)
-        while (wsi_text_is_nocase(name, "sec-websocket-extensions") && !agreed.on && wsi_text_next(&value, &element))
+    while (!agreed.on && wsi_http_find(&rest, "sec-websocket-extensions", &list))
+        while (!agreed.on && wsi_text_next(&list, &element))
             agreed.on = wsi_permessage_offered(element, offer, false);
     if (!agreed.on)
         return agreed;
@@ -8005,20 +7929,18 @@ static bool wsi_upgrade_ask(wsi_engine *e, const wsi_ask *ask) {
 #ifndef WS_NO_ENGINE
 /* A client's part of ws_engine_init. */
 static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config) {
-    const char *const *line;
+    wsi_ask ask = {wsi_text_z(config->path), wsi_text_z(config->host), config->subprotocols, config->headers};
     wsi_slice wrong;
     engine->env.read = wsi_upgrade_read;
     engine->env.random = config->random;
     engine->env.random_user = config->random_user;
     if (!config->host || !wsi_http_safe(config->host, '!') || !wsi_http_safe(config->path, '!')
-        || (config->path && config->path[0] != '/')
-        || (config->path && wsi_bytes_find(config->path, '#', wsi_bytes_length(config->path)))
+        || (config->path && config->path[0] != '/') || wsi_bytes_find(ask.target.data, '#', ask.target.size)
         || !wsi_handshake_tokens(config->subprotocols, &wrong))
         return false;
-    for (line = config->headers; line && *line; line++)
+    for (const char *const *line = config->headers; line && *line; line++)
         if (!wsi_http_own_header(*line))
             return false;
-    wsi_ask ask = {wsi_text_z(config->path), wsi_text_z(config->host), config->subprotocols, config->headers};
     return wsi_upgrade_ask(&engine->core, &ask) && wsi_engine_text(&engine->core, "\r\n");
 }
 #endif
@@ -8031,7 +7953,7 @@ static bool wsi_upgrade_begin(ws_engine *engine, const ws_engine_config *config)
 #if !defined(WS_NO_HTTP) || (!defined(WS_NO_CLIENT) && !defined(WS_NO_NET))
 /*
 >> BODY ===================================================================================
-   Chunks, and the body of a request (RFC 9112 6, 7.1). Calls TEXT, HTTP, HEADS.
+   Chunks, and the body of a request (RFC 9112 6, 7.1). Calls TEXT, HTTP, HEADS, MESSAGES.
 */
 
 enum { WSI_BODY_CHUNK_LINE = 256 };
@@ -8049,14 +7971,9 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
 /* Looks for a line of at most `limit` bytes with its CRLF; *size becomes its size. Returns 1; 0 if more bytes are
    needed; -1 if it is too long or has a byte that is not allowed in a line. */
 static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
-    size_t most = at_hand < limit ? at_hand : limit, i = wsi_http_plain(data, most);
-    while (i < most && data[i] == '\t')
-        i += 1 + wsi_http_plain(data + i + 1, most - i - 1);
-    if (i + 1 < most && data[i] == '\r' && data[i + 1] == '\n') {
-        *size = i + 2;
-        return 1;
-    }
-    return most < limit && (i == most || (i + 1 == most && data[i] == '\r')) ? 0 : -1;
+    size_t most = at_hand < limit ? at_hand : limit, end = wsi_http_line_end(data, 0, most);
+    *size = end + 2;
+    return end < most ? 1 : end == most && most < limit ? 0 : -1; /* or WSI_HTTP_BAD, which is above most */
 }
 
 #ifndef WS_NO_HTTP
@@ -8064,21 +7981,6 @@ static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit
 
 /* e->type while a body is read: what comes next. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
-
-/* Appends what has arrived of the next e->left bytes to the body. */
-static void wsi_body_take(wsi_engine *e, wsi_window *window) {
-    size_t here = window->end - window->pos;
-    if (here > e->left)
-        here = (size_t)e->left;
-    if (!e->message_size)
-        window->message = window->pos;
-    uint8_t *to = window->base + window->message + e->message_size;
-    if (to != window->base + window->pos)
-        memmove(to, window->base + window->pos, here);
-    window->pos += here;
-    e->message_size += here;
-    e->left -= here;
-}
 
 static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
     size_t size = e->message_size;
@@ -8135,7 +8037,8 @@ static wsi_step wsi_body_read(wsi_engine *e, wsi_window *window, ws_event *event
         return wsi_engine_request(e, window, event);
     if (e->type != WSI_BODY_LENGTH && e->type != WSI_BODY_CHUNK_DATA)
         return wsi_body_line(e, window, event);
-    wsi_body_take(e, window);
+    uint8_t *data;
+    (void)wsi_engine_take(e, window, &data); /* e->key is 0, which unmasks nothing */
     if (e->left)
         return WSI_STEP_MORE;
     if (e->type == WSI_BODY_LENGTH)
@@ -12339,7 +12242,7 @@ static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
 WSI_RARE void wsi_conn_overload(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     if (engine->state == WSI_HEAD)
-        wsi_engine_unread(engine, &wsi_conn_loop(conn)->window, 503);
+        (void)wsi_engine_bad_head(engine, &wsi_conn_loop(conn)->window, 503);
     (void)wsi_engine_fail(engine, WS_ERROR_MEMORY, WS_CLOSE_TRY_LATER);
     engine->error = WS_ERROR_MEMORY;
     wsi_conn_schedule_end(conn);
@@ -14303,15 +14206,7 @@ WS_API ws_slice ws_request_raw_query(const ws_request *request) {
     return request ? request->head->query : wsi_text(NULL, 0);
 }
 
-/* Finds the next field of that name. At first *rest must be the head without its first line. */
-static bool wsi_request_field(wsi_slice *rest, const char *name, wsi_slice *value) {
-    wsi_slice found;
-    while (wsi_http_split(rest, &found, value) == WSI_HEADER_FOUND)
-        if (wsi_text_is_nocase(found, name))
-            return true;
-    return false;
-}
-
+/* The head without its first line. */
 static wsi_slice wsi_request_fields(const ws_request *request) {
     wsi_slice rest = request->head->head;
     (void)wsi_http_line(&rest);
@@ -14322,13 +14217,13 @@ WS_API ws_slice ws_request_header(const ws_request *request, const char *name) {
     wsi_slice rest = request && name ? wsi_request_fields(request) : wsi_text(NULL, 0), value;
     if (rest.data && wsi_text_is_nocase(wsi_text_z(name), "host"))
         return request->head->host; /* the host of an absolute target replaces that of the field */
-    return wsi_request_field(&rest, name, &value) ? value : wsi_text(NULL, 0);
+    return wsi_http_find(&rest, name, &value) ? value : wsi_text(NULL, 0);
 }
 
 /* Finds the next cookie of that name. At first *fields must be the head's fields, and *pairs empty. */
 static bool wsi_request_cookie(wsi_slice *fields, wsi_slice *pairs, const char *name, wsi_slice *value) {
     wsi_slice found;
-    while (pairs->size || wsi_request_field(fields, "cookie", pairs)) {
+    while (pairs->size || wsi_http_find(fields, "cookie", pairs)) {
         *value = wsi_text_part(pairs, ';');
         if (!wsi_text_until(value, '=', &found) || !wsi_text_is(wsi_text_trim(found), name))
             continue;
@@ -15566,7 +15461,7 @@ static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
 /* The last element in all fields of this name, as the nearest proxy wrote it; absent: there is none. */
 static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     wsi_slice rest = wsi_request_fields(request), list, element, last = wsi_text(NULL, 0);
-    while (wsi_request_field(&rest, name, &list))
+    while (wsi_http_find(&rest, name, &list))
         while (wsi_text_next(&list, &element))
             last = element;
     return last;
@@ -15580,7 +15475,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
     size_t count = 0;
     if (extra)
         extra->client[0] = 0;
-    while (wsi_request_field(&rest, "x-forwarded-for", &value))
+    while (wsi_http_find(&rest, "x-forwarded-for", &value))
         lines[count++ % 16] = value; /* only the last 16 lines count */
     size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
@@ -15811,7 +15706,7 @@ static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why)
     if ((WSI_HTTP_GET | WSI_HTTP_HEAD | WSI_HTTP_OPTIONS) >> wsi_http_method(wsi_http_method_of(head)) & 1)
         return true;
     bool fetched = (!head->origin.data || wsi_text_is(head->origin, "null")) && !wsi_text_is(wsi_text_z(origins), "*")
-                   && wsi_request_field(&rest, "sec-fetch-site", &site);
+                   && wsi_http_find(&rest, "sec-fetch-site", &site);
     if (fetched && (wsi_text_is(site, "same-origin") || (!head->origin.data && wsi_text_is(site, "none"))))
         return true;
     if (fetched && !head->origin.data)
