@@ -4196,8 +4196,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     size_t size = (size_t)frame->size;
     if (window->end - window->pos < frame->header_size + size)
         return WSI_STEP_MORE;
-    if (WSI_TRACED(e))
-        WSI_TRACE(e, WS_TRACE_IN, 0, payload - frame->header_size, window->end - window->pos);
+    WSI_TRACE(e, WS_TRACE_IN, 0, payload - frame->header_size, window->end - window->pos);
     wsi_engine_unmask(e, payload, payload, size, frame->key);
     window->pos += frame->header_size + size;
     if (frame->opcode == WSI_CLOSE)
@@ -4212,8 +4211,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
 
 /* Begins a data frame whose header is complete. */
 static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame *frame) {
-    if (WSI_TRACED(e))
-        WSI_TRACE(e, WS_TRACE_IN, 0, window->base + window->pos, window->end - window->pos);
+    WSI_TRACE(e, WS_TRACE_IN, 0, window->base + window->pos, window->end - window->pos);
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
@@ -15041,7 +15039,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per second; addresses kept without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
-    uint64_t at, level;    /* level in thousandths of a unit */
+    uint64_t at, level;    /* when it last changed; its level, in thousandths of a unit */
 } wsi_meter;
 
 typedef struct wsi_bounded { /* an address with limits */
@@ -15051,7 +15049,7 @@ typedef struct wsi_bounded { /* an address with limits */
     wsi_meter meter;         /* of new connections */
 } wsi_bounded;
 
-typedef struct wsi_slot { /* each connection has one, by its number */
+typedef struct wsi_slot { /* what BOUNDS keeps of a connection */
     wsi_bounded *address; /* NULL: the connection is not counted */
     wsi_meter messages, bytes;
 } wsi_slot;
@@ -15061,8 +15059,8 @@ typedef struct wsi_bounds {
     uint32_t address_rate, message_rate, byte_rate;
     bool rate_closes;
     wsi_table addresses;
-    uint64_t swept;
-    wsi_buffer entries;
+    uint64_t swept;     /* when unused addresses were last freed */
+    wsi_buffer entries; /* an array of wsi_slot; the index is conn->number */
 } wsi_bounds;
 
 /* Uses up units of a rate (0: unlimited). Returns how many milliseconds the peer has to wait, or 0. */
