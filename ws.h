@@ -8722,17 +8722,19 @@ static wsi_file wsi_platform_open(const char *name, bool folder) {
 }
 
 /* Never follows a reparse point, such as a symbolic link. The path begins with "\\?\", so Windows takes it literally:
-   NUL is no device, and no trailing dot is cut off. But ':' would open a stream of the file, and GIT~1 the hidden .git
-   by its second, short name. */
+   NUL is no device, and no trailing dot is cut off. But ':' would open a stream of the file, and a second, short name
+   such as GIT~1 the hidden .git: the name on disk decides. */
 static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     wchar_t path[WSI_FILE_PATH];
     DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS) + 1;
     if (size > 1 && size < WSI_FILE_PATH && !strchr(name, ':')
         && wsi_platform_widen(name, path + size, WSI_FILE_PATH - size)) {
         path[size - 1] = '\\';
-        size_t stem = wcscspn(path + size, L".");
-        if (stem > 8 || wcscspn(path + size, L"~") >= stem)
-            return wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+        wsi_file file = wsi_platform_open_path(path, FILE_FLAG_OPEN_REPARSE_POINT, false);
+        size = file == WSI_NO_FILE ? 0 : GetFinalPathNameByHandleW(file, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED);
+        if (file == WSI_NO_FILE || (size && size < WSI_FILE_PATH && wcsrchr(path, '\\')[1] != '.'))
+            return file;
+        (void)CloseHandle(file);
     }
     SetLastError(ERROR_INVALID_NAME);
     return WSI_NO_FILE;
@@ -16376,13 +16378,12 @@ static bool wsi_session_set(ws_request *request, const char *format, va_list arg
     if (wsi_formatted_print(request->server->endpoint.loop, &json, &wsi_json, format, arguments)
         || json.size > WSI_SESSION_MAX)
         return false;
+    size_t name = strlen(sessions->cookie) + 1; /* the pair begins with "name=", which is signed as well */
     bool set = wsi_session_write(sessions, memory, &pair, wsi_text((const char *)json.data, json.size),
-                                 wsi_server_time(request->server));
-    if (set) {
-        size_t name = strlen(sessions->cookie) + 1; /* the pair begins with "name=", which is signed as well */
-        set = wsi_web_set_cookie(request, sessions->cookie, wsi_text((const char *)pair.data + name, pair.size - name),
-                                 (int64_t)sessions->seconds, sessions->secure);
-    }
+                                 wsi_server_time(request->server))
+               && wsi_web_set_cookie(request, sessions->cookie,
+                                     wsi_text((const char *)pair.data + name, pair.size - name),
+                                     (int64_t)sessions->seconds, sessions->secure);
     wsi_buffer_free(memory, &pair);
     return set;
 }
@@ -18740,23 +18741,16 @@ static bool wsi_test_serve(wsi_test_end *end) {
     return true;
 }
 
-/* Serves one of the server's ends, if any can be served. */
-static bool wsi_test_serve_any(ws_loop *loop) {
-    for (wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
-        if (endpoint->release == wsi_test_leave && wsi_test_serve(&((wsi_test *)(void *)endpoint)->server_end))
-            return true; /* any endpoint may have been freed */
-    return false;
-}
-
-/* One round of both loops. false: both were idle. */
+/* One round of both loops, which serves one of the server's ends, if any can be served. false: both were idle. */
 static bool wsi_test_step(wsi_client *client) {
     wsi_test *test = wsi_test_of(client);
     bool active = false;
     (void)ws_run_once(client->endpoint.loop, 0);
     if (test->loop)
         (void)ws_run_once(test->loop, 0);
-    if (test->loop)
-        active = wsi_test_serve_any(test->loop);
+    wsi_endpoint *endpoint = test->loop ? test->loop->endpoints : NULL;
+    for (; endpoint; endpoint = active ? NULL : endpoint->next) /* serving may free any endpoint */
+        active = endpoint->release == wsi_test_leave && wsi_test_serve(&((wsi_test *)(void *)endpoint)->server_end);
     return wsi_test_serve(&test->client_end) || active;
 }
 
@@ -19228,7 +19222,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
      one; ws_files_charset sets it for a folder. If there are several session cookies, the first valid one counts.
-   - On Windows, ws_files serves no name that may be a file's second, short one, such as GIT~1 for the hidden .git.
+   - On Windows, ws_files serves no hidden file by its second, short name, such as GIT~1 for .git.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.

@@ -39,6 +39,7 @@ static void make_files(void) {
     put("a.css", "p{}");
     put("empty", "");
     put(".hidden", "secret");
+    put("a~b.js", "2;");
     put("caf\xc3\xa9.txt", "coffee");
     make("sub", false);
     put("sub/index.html", "<p>sub");
@@ -57,9 +58,9 @@ static void make_files(void) {
 
 /* Removes what this suite made, and nothing else. */
 static void remove_files(void) {
-    static const char *const names[] = {"index.html", "a.css", "empty", ".hidden", "caf\xc3\xa9.txt", "sub/index.html",
-                                        "sub/b.js", "big.bin", "out", "secret.txt", "inside.css", "up", "fifo",
-                                        "sub", "bare", "unread", ""};
+    static const char *const names[] = {"index.html", "a.css", "empty", ".hidden", "a~b.js", "caf\xc3\xa9.txt",
+                                        "sub/index.html", "sub/b.js", "big.bin", "out", "secret.txt", "inside.css",
+                                        "up", "fifo", "sub", "bare", "unread", ""};
     char path[300];
     size_t i;
     for (i = 0; i < sizeof names / sizeof *names; i++) {
@@ -168,12 +169,13 @@ static void short_name(const char *name, char *target, size_t size) { (void)snpr
 
 static void test_short_names(void) {
     char hidden[300];
-    if (!test_begin("a hidden file stays hidden by the short name that Windows gives it"))
+    if (!test_begin("a hidden file stays hidden by the short name that Windows gives it; others may look like one"))
         return;
     start("/");
     short_name(".hidden", hidden, sizeof hidden);
     CHECK(hidden[1] != 0);
     CHECK_EQ(peer_status(get(hidden, "")), 404);
+    CHECK_EQ(peer_status(get("/a~b.js", "")), 200);
     NET_END();
 }
 

@@ -8,7 +8,7 @@ extern "C" {
 #endif
 typedef struct FILE FILE;
 FILE *_wfopen(const wchar_t *, const wchar_t *);
-size_t wcscspn(const wchar_t *, const wchar_t *);
+wchar_t *wcsrchr(const wchar_t *, wchar_t);
 int fclose(FILE *);
 int ferror(FILE *);
 int fprintf(FILE *, const char *, ...);
