@@ -8169,39 +8169,34 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
    Everything that depends on the operating system: one list of small functions, which POSIX, WINDOWS and LWIP each
    define; SOCKETS has what they share. Calls HANDSHAKE, MESSAGES. Prefixes: wsi_platform_ in all of these; wsi_reason_.
 
-   A port to another system adds one such section. BSD's calls keep their names: socket, bind, listen, accept, connect,
-   shutdown, getsockopt, setsockopt, getsockname, getpeername, getaddrinfo, freeaddrinfo, inet_pton, inet_ntop, and
-   select for POLL. The section also supplies these, each named wsi_platform_...:
+   A port to another system adds one such section. BSD's calls, from socket to getaddrinfo, inet_ntop and select, keep
+   their names. The section also supplies these, each named wsi_platform_ or WSI_PLATFORM_...:
 
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
      random              fills up to 256 bytes. false: no random source
      thread, is_thread   the calling thread as a wsi_thread; whether a wsi_thread is the calling thread
      explain             the text of an error number; explain_name: of getaddrinfo's. room: memory for it, if needed
      prepare_socket      makes a socket non-blocking, not inherited, without signals; close: closes one
-     send_spans          like send, of several spans, or at least the first. WSI_PLATFORM_SEND_FLAGS are send's flags,
-                         WSI_PLATFORM_SIZE(size) is the size that send and recv take
-     share_port          sets a listening socket's options before bind. false: the system refuses them.
-                         WSI_PLATFORM_REUSE_PORT lets several processes listen on one port; -1: there is no such option
+     send_spans          sends several spans, or at least the first; SEND_FLAGS: send's flags
+     SIZE                the size that send and recv take, of a size_t
+     share_port          sets a listening socket's options before bind. false: the system refuses them
      open_mail           opens a queue of posts from threads and signal handlers: put_mail adds a post and makes *wake
                          readable, get_mail takes some, close_mail closes it. A system without such a queue supplies
-                         WSI_MAIL, wsi_lock, lock, unlock and yield: SOCKETS makes a queue of them
-   A client needs WSI_PLATFORM_TIMEOUT, the error number of a connect that timed out, and:
-     pair                makes two connected datagram sockets, one for the loop, one for a thread. If it fails, the
-                         caller closes those it has made
-     start_thread        runs a task in a thread, or at once where look-ups may block
+                         WSI_MAIL, wsi_lock, lock, unlock and yield; SOCKETS then has is_thread, explain_name and pair
+     pair                makes two connected datagram sockets. If it fails, the caller closes those it has made
+     start_thread        runs a client's look-up in a thread, or at once where look-ups may block
+     TIMEOUT             the error number of a connect that timed out
    SOCKETS has these for errno. A system whose calls do not set errno supplies them:
      start               makes the network usable
      last, error         the number of this thread's last error; the last error as a ws_error
      again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
      connecting          whether a connect is in progress
-   A system may lack these. Each has an #if block of its own, and a stub that fails:
-     unsent, acknowledged        bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
-     host_text                   the text of an address, which may include a scope
+   A system may lack these:
+     unsent, acknowledged   bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
      listen_unix, connect_unix, file_id, remove   Unix sockets
-     open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in);
-                                 peek_file reads the first bytes, which the next read_file reads again; file_status: the
-                                 HTTP status for a failed open
-     file_state                  for TLS: hashes a file's size and times into state, which differs once the file changes
+     open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in). The
+                         next read_file reads again what peek_file read. file_status: the HTTP status for a failed open
+     file_state          for TLS: hashes a file's size and times into state, which differs once the file changes
 */
 
 #include <stdio.h>
@@ -8447,17 +8442,11 @@ static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
 #endif
 
 #ifndef WS_NO_SERVER
-#if defined(SO_REUSEPORT)
-#define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT
-#else
-#define WSI_PLATFORM_REUSE_PORT (-1)
-#endif
-
 static bool wsi_platform_share_port(int descriptor) {
     int on = 1;
     return setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
 }
-#endif /* WS_NO_SERVER */
+#endif
 
 #ifndef WS_NO_CLIENT
 #define WSI_PLATFORM_TIMEOUT ETIMEDOUT
@@ -8577,7 +8566,6 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_NO_FAMILY WSAEAFNOSUPPORT
 #define WSI_PLATFORM_TIMEOUT WSAETIMEDOUT
-#define WSI_PLATFORM_REUSE_PORT (-1)
 #define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) ((size) < INT32_MAX ? (int)(size) : INT32_MAX)
 
@@ -8673,8 +8661,6 @@ static void wsi_platform_yield(void) { (void)SwitchToThread(); }
 
 #ifndef WS_NO_CLIENT
 static bool wsi_platform_connecting(void) { return WSAGetLastError() == WSAEWOULDBLOCK; }
-
-static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
 
 static DWORD WINAPI wsi_platform_run(void *argument) {
     wsi_task *task = (wsi_task *)argument;
@@ -8816,7 +8802,6 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 #define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) (size)
 #define WSI_PLATFORM_TIMEOUT ECONNABORTED /* what lwIP's connect ends with */
-#define WSI_PLATFORM_REUSE_PORT (-1)
 #if !LWIP_IPV6 /* stand-ins, which no address uses */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 27 };
 struct sockaddr_in6 {
@@ -8907,11 +8892,6 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
 }
 
 #ifndef WS_NO_CLIENT
-static const char *wsi_platform_explain_name(int error, wsi_reason *room) {
-    (void)wsi_reason_set(room, WS_OK, "lwIP look-up error %d", error);
-    return room->text;
-}
-
 static bool wsi_platform_start_thread(wsi_task *task) { return task->run(task), true; }
 #endif /* WS_NO_CLIENT */
 #endif /* WS_LWIP */
@@ -9087,6 +9067,8 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, ws_socket wake, wsi_post *po
 }
 
 #ifndef WS_NO_CLIENT
+static const char *wsi_platform_explain_name(int error, wsi_reason *room) { return wsi_platform_explain(error, room); }
+
 static bool wsi_platform_pair(ws_socket ends[2]) {
     struct sockaddr_in names[2];
     ends[0] = wsi_platform_open_end(&names[0]);
@@ -9196,6 +9178,12 @@ static uint16_t wsi_platform_own_port(ws_socket descriptor) {
     socklen_t length = sizeof address;
     return getsockname(descriptor, (struct sockaddr *)&address, &length) == 0 ? wsi_platform_port(&address) : 0;
 }
+
+#if defined(WSI_POSIX) && defined(SO_REUSEPORT)
+#define WSI_PLATFORM_REUSE_PORT SO_REUSEPORT /* several processes may listen on one port */
+#else
+#define WSI_PLATFORM_REUSE_PORT (-1)
+#endif
 
 static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_server_config *config,
                                        ws_socket *listener) {
@@ -9619,7 +9607,6 @@ static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
 static void wsi_poll_free(wsi_poll *poll) {
     wsi_buffer_free(poll->memory, &poll->polled);
     wsi_buffer_free(poll->memory, &poll->sources);
-    wsi_poll_init(poll, poll->memory);
 }
 
 static void wsi_poll_unsupported(void) { WSASetLastError(WSAEOPNOTSUPP); }

@@ -263,7 +263,7 @@ static void test_nobody(void) {
     CHECK(ws_dial(now.loop, "ws://nowhere.test/", &client, NULL) != NULL);
     UNTIL(now.refused == 2);
     CHECK_EQ(now.failed, WS_ERROR_RESOLVE);
-    CHECK(SAYS(now.said, now.failed, "cannot resolve nowhere.test: lwIP look-up error"));
+    CHECK(SAYS(now.said, now.failed, "cannot resolve nowhere.test: lwIP error"));
     end();
 }
 
