@@ -51,7 +51,7 @@ TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 # All programs; of TLS those that test it over its own sockets.
 WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
-	loop_fault loop_simulation)
+	loop_fault)
 WINDOWS_OF_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause)
 WINDOWS = $(filter-out $(WINDOWS_SLOW) $(WINDOWS_OF_TLS),\
 	$(patsubst %.c,$(BUILD)/windows/%,$(notdir $(wildcard tests/*/test_*.c))))

@@ -823,7 +823,8 @@ static void check_side(side *own) {
     if (own->closing_at && kernel.now > later(own->closing_at, moved) + 2 * CLOSE_MS + slack)
         fault("session %u: side %d closes for too long", own->session->token, own == &own->session->sides[1]);
     moved = later(moved, own->resumed_at);
-    if (!own->closing_at && kernel.now > moved + 2 * PING_MS + PONG_MS + slack)
+    bool until_tcp_ends = TEST_WINDOWS && own->paused; /* Windows does not tell what the peer has taken: ws_pause */
+    if (!own->closing_at && !until_tcp_ends && kernel.now > moved + 2 * PING_MS + PONG_MS + slack)
         fault("session %u: side %d is open, and the peer is gone", own->session->token,
               own == &own->session->sides[1]);
     if (ws_buffered(own->conn) > run.buffered + 3 * (LARGEST + 1000))
@@ -1174,7 +1175,7 @@ static uint64_t argument(int argc, char **argv, const char *name, uint64_t other
 }
 
 #ifdef __OPTIMIZE__
-enum { RUNS = 10000 };
+enum { RUNS = TEST_WINDOWS ? 2000 : 10000 };
 #else
 enum { RUNS = 300 };
 #endif
