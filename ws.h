@@ -17342,7 +17342,7 @@ typedef struct wsi_client {
     wsi_buffer answer;       /* the server's status line and headers, each with a zero after it; then the body */
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
-    bool chunked, chunk_ends; /* the body has chunks; the CRLF after a chunk comes next */
+    bool chunked;            /* the body has chunks */
     wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* the look-up that runs, perhaps for an earlier attempt; or NULL */
     char looked_up[256];     /* the host and port that it looks up */
@@ -17891,7 +17891,7 @@ static void wsi_client_frame_body(wsi_client *client) {
     const char *line = NULL;
     bool none = wsi_http_bodiless(client->endpoint.env.status);
     client->taken = client->body;
-    client->chunked = client->chunk_ends = false;
+    client->chunked = false;
     if (!wsi_text_number(length, &client->left))
         client->left = UINT64_MAX;
     while ((line = wsi_client_header(client, "transfer-encoding", line)) != NULL)
@@ -17901,38 +17901,36 @@ static void wsi_client_frame_body(wsi_client *client) {
     client->chunked = client->chunked && !none;
 }
 
-/* Reads the line before a chunk, or the CRLF after it (RFC 9112 7.1). Returns its size. 0: it is incomplete or, with
-   *whole, it is malformed or the last chunk. */
-static size_t wsi_client_chunk_line(wsi_client *client, const uint8_t *data, size_t size, bool *whole) {
-    bool ends = client->chunk_ends;
-    size_t line = 0;
-    int found = wsi_body_whole_line(data, size, ends ? 2 : (size_t)WSI_BODY_CHUNK_LINE, &line);
-    bool good = found > 0 && (ends || (wsi_body_chunk_size(wsi_text((const char *)data, line - 2), &client->left)
-                                       && client->left));
-    client->chunk_ends = good != ends;
+/* Reads the line before a chunk, and the CRLF before that line if it is not the first (RFC 9112 7.1). Returns their size.
+   0: they are incomplete or, with *whole, malformed or of the last chunk. */
+static size_t wsi_client_chunk_line(wsi_client *client, const char *data, size_t size, bool *whole) {
+    size_t before = client->taken > client->body ? 2 : 0, line = 0;
+    int found = size < before ? 0 : wsi_body_whole_line((const uint8_t *)data + before, size - before,
+                                                        WSI_BODY_CHUNK_LINE, &line);
+    bool good = found > 0 && memcmp(data, "\r\n", before) == 0
+                && wsi_body_chunk_size(wsi_text(data + before, line - 2), &client->left) && client->left;
     *whole = found && !good;
-    return good ? line : 0;
+    return good ? before + line : 0;
 }
 
 /* Decodes the arrived part of the body in place, up to limits.body. true: it is complete, or has reached that size. */
 static bool wsi_client_take_body(wsi_client *client) {
     wsi_buffer *answer = &client->answer;
-    size_t to = client->taken, from = to, limit = client->body + client->endpoint.env.limits.body, here;
+    size_t from = client->taken, limit = client->body + client->endpoint.env.limits.body, here;
     bool whole = false;
     for (size_t line = 1; line; from += line) {
-        here = answer->size - from < limit - to ? answer->size - from : limit - to;
+        here = answer->size - from < limit - client->taken ? answer->size - from : limit - client->taken;
         here = client->left < here ? (size_t)client->left : here;
-        memmove(answer->data + to, answer->data + from, here);
-        to += here;
+        memmove(answer->data + client->taken, answer->data + from, here);
+        client->taken += here;
         from += here;
         client->left -= here;
-        whole = to == limit || (!client->left && !client->chunked);
-        line = whole || client->left ? 0
-                   : wsi_client_chunk_line(client, answer->data + from, answer->size - from, &whole);
+        whole = client->taken == limit || (!client->left && !client->chunked);
+        line = whole || client->left ? 0 : wsi_client_chunk_line(client, (const char *)answer->data + from,
+                                                                 answer->size - from, &whole);
     }
-    memmove(answer->data + to, answer->data + from, answer->size - from);
-    answer->size -= from - to;
-    client->taken = to;
+    memmove(answer->data + client->taken, answer->data + from, answer->size - from);
+    answer->size -= from - client->taken;
     return whole;
 }
 
@@ -18192,19 +18190,17 @@ static bool wsi_client_copy_headers(wsi_client *client, const char *const *heade
 /* Checks the config for values that would make an invalid request. */
 static ws_error wsi_client_check(wsi_client *client) {
     const ws_client_config *config = &client->config;
-    const char *problem = NULL, *name = config->tls.server_name;
+    const char *name = config->tls.server_name, *problem;
     if (client->dialer.blocking && config->loop && config->loop != client->endpoint.loop)
         return wsi_reason_set(&client->why, WS_ERROR_STATE, "config.loop is in use, or is ending");
     if (!wsi_reason_subprotocols(config->subprotocols, &client->why))
         return WS_ERROR_ARGUMENT;
-    if (!wsi_http_safe(config->origin, ' '))
-        problem = "the origin has a character that no header may have";
-    else if (name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL))
-        problem = "tls.server_name is not a host name";
-    else if (config->transport && !wsi_endpoint_is_transport(config->transport))
-        problem = "transport: open, read, write, shut or close is NULL";
-    else
-        problem = wsi_codec_wrong(&config->deflate);
+    problem = !wsi_http_safe(config->origin, ' ') ? "the origin has a character that no header may have"
+              : name && !wsi_url_host(wsi_text_z(name), strchr(name, ':') != NULL)
+                  ? "tls.server_name is not a host name"
+              : config->transport && !wsi_endpoint_is_transport(config->transport)
+                  ? "transport: open, read, write, shut or close is NULL"
+                  : wsi_codec_wrong(&config->deflate);
     if (problem)
         return wsi_reason_set(&client->why, WS_ERROR_ARGUMENT, "%s", problem);
     for (const char *const *line = client->headers; *line; line++)
@@ -18372,12 +18368,11 @@ static void wsi_client_launch(wsi_client *client) {
 }
 
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config) {
-    const char *wrong = !url ? "url is NULL" : handler ? NULL : "handler is NULL";
     WS_ASSERT(wsi_loop_is_ours(loop));
     if (!loop)
         return NULL;
-    if (!wrong && (loop->shutting_down || loop->freeing))
-        wrong = "the loop is ending";
+    const char *wrong = !url ? "url is NULL" : !handler ? "handler is NULL"
+                        : loop->shutting_down || loop->freeing ? "the loop is ending" : NULL;
     wsi_client *client = wrong ? NULL : wsi_client_new(loop, url, handler, config);
     if (!client && !loop->error)
         (void)wsi_reason_set(&loop->why, !wrong ? WS_ERROR_MEMORY : url && handler ? WS_ERROR_STATE : WS_ERROR_ARGUMENT,
