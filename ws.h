@@ -16408,34 +16408,34 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 
 enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB each */
 
-typedef struct wsi_tls { /* shared by the connections of one config; their transport's user pointer */
+typedef struct wsi_tls { /* shared by all connections with one config; the user of their ws_transport */
     struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of the sessions that keep their buffers */
     unsigned recent_next;
     wsi_memory *memory;
     size_t references;
-    SSL_CTX *context;      /* NULL: not needed yet */
+    SSL_CTX *context;      /* NULL: not made yet */
     BIO_METHOD *method;
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
-    ws_tls_config config;  /* a copy with its strings; a server's is zero */
-    uint64_t files;        /* the state of the config's files when they were read */
+    ws_tls_config config;  /* a client's, with copies of its strings; a server's is zero */
+    uint64_t files;        /* the wsi_tls_files of the config when they were read */
 #endif
 } wsi_tls;
 
 typedef struct wsi_tls_session { /* one connection's state; its link's session */
     SSL *ssl;
     wsi_tls *tls;
-    wsi_buffer out; /* bytes that a full socket did not take: thus OpenSSL can always write whole records */
+    wsi_buffer out; /* ciphertext that the socket did not take: OpenSSL can always write whole records */
     size_t sent;    /* bytes of out that are sent */
     size_t size;    /* of this struct */
-    uint32_t code;  /* OpenSSL's, why the session failed; 0: OpenSSL does not know */
+    uint32_t code;  /* OpenSSL's code for why the session failed; 0: unknown */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
     bool ended;     /* the socket's stream ended or failed */
     char name[1];   /* the name that the certificate must have; empty: any */
 } wsi_tls_session;
 
-enum { WSI_TLS_UNSENT = 128 << 10 }; /* the most in out: alerts and key updates must not pile up */
+enum { WSI_TLS_UNSENT = 128 << 10 }; /* the most bytes in out, so that alerts and key updates cannot pile up */
 
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
@@ -16541,7 +16541,7 @@ static BIO_METHOD *wsi_tls_new_method(void) {
 
 /* --- certificates and keys --- */
 
-static char wsi_tls_no_password[] = ""; /* without one OpenSSL would ask on the terminal */
+static char wsi_tls_no_password[] = ""; /* without this, OpenSSL would ask for one on the terminal */
 
 /* Reads a PEM text into the context. Returns what is wrong with it, or NULL. */
 typedef const char *wsi_tls_reader(SSL_CTX *context, BIO *bio);
@@ -16710,7 +16710,7 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
     return tls->context ? WS_OK : WS_ERROR_TLS;
 }
 
-/* Starts with one reference. NULL: no memory. */
+/* Makes a wsi_tls with one reference, and without a context. NULL: no memory. */
 static wsi_tls *wsi_tls_new(wsi_memory *memory) {
     wsi_tls *tls = (wsi_tls *)wsi_memory_new(memory, sizeof *tls);
     if (!tls)
@@ -16834,7 +16834,7 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     if (!total)
         return result;
     link->wants = WS_READ;
-    link->pending = total == size || result < 0; /* the next call returns the error */
+    link->pending = total == size || result < 0; /* more bytes, or the error, are left for the next call */
     return (ptrdiff_t)total;
 }
 
@@ -16854,7 +16854,7 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
     if (wsi_tls_of(link)->failed)
         return WS_FAILED;
     if (SSL_in_init(ssl))
-        return 1; /* there is no session to close yet */
+        return 1; /* the handshake is not complete, so there is nothing to close */
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
         result = wsi_tls_result(link);
     return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
@@ -16971,7 +16971,7 @@ static bool wsi_tls_hmac(void *user, const void *key, size_t key_size, const voi
 #ifndef WS_NO_CLIENT
 /* --- a client's half --- */
 
-/* A config's strings except server_name, which belongs to one connection. The first ones name files. */
+/* A config's strings but server_name, which belongs to one client. The first WSI_TLS_FILES are names of files. */
 static const size_t wsi_tls_strings[] = {
     offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file), offsetof(ws_tls_config, ca_file),
     offsetof(ws_tls_config, crl_file), offsetof(ws_tls_config, cert_pem), offsetof(ws_tls_config, key_pem),
@@ -17001,7 +17001,7 @@ static uint64_t wsi_tls_files(const ws_tls_config *config) {
 }
 
 #if defined(_WIN32) /* link -lcrypt32 */
-/* A root that the system trusts for some uses alone has a list of them. */
+/* A root that the system trusts only for some uses has a list of these. */
 static bool wsi_tls_is_for_servers(const CERT_CONTEXT *root) {
     union { CERT_ENHKEY_USAGE list; char room[4096]; } uses;
     DWORD size = sizeof uses, i = 0;
@@ -17046,7 +17046,7 @@ static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls_release(tls);
 }
 
-enum { WSI_TLS_UNUSED = 4 }; /* kept without connections; with the system's roots about 1 MB each */
+enum { WSI_TLS_UNUSED = 4 }; /* how many the loop keeps that no client uses; with the system's roots, each takes 1 MB */
 
 /* Clients with equal configs share a wsi_tls, so that the system's roots are read once. The loop keeps those in use,
    and the newest few that are not. NULL: no memory. */
@@ -17148,7 +17148,7 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
-/* How many characters come before the first of these. */
+/* How many characters of the text come before the first one that is in stops. */
 static size_t wsi_url_until(wsi_slice text, const char *stops) {
     size_t i = 0;
     while (i < text.size && !strchr(stops, text.data[i]))
@@ -17316,7 +17316,7 @@ typedef enum wsi_phase {
 } wsi_phase;
 
 typedef struct wsi_racer { /* a socket that is connecting */
-    wsi_source source;     /* first; has no descriptor once it has failed */
+    wsi_source source;     /* first; without a descriptor once the connect has failed */
     struct wsi_client *client;
 } wsi_racer;
 
@@ -17331,35 +17331,35 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its strings are copies, see wsi_client_strings; tls (but server_name) is the program's
-                                until wsi_client_launch; transport: NULL, or the copy below */
+    ws_client_config config; /* its strings are copies, see wsi_client_strings, but those of tls are the
+                                program's until wsi_client_launch; transport: NULL, or the copy below */
     const char *url;
     const char **headers;    /* NULL at the end; their text follows in the same block */
     size_t headers_size;     /* of that block */
     ws_transport transport;  /* the program's, or TLS's */
-    wsi_buffer hop;          /* the URL of this attempt or redirect */
+    wsi_buffer hop;          /* the URL to connect to, with the value of Host after it */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
     wsi_buffer answer;       /* the server's status line and headers, each with a zero after it; then the body */
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
     bool chunked;            /* the body has chunks */
     wsi_race *race;          /* while resolving and connecting */
-    wsi_lookup *lookup;      /* the look-up that runs, perhaps for an earlier attempt; or NULL */
+    wsi_lookup *lookup;      /* the look-up in progress, which an earlier attempt may have begun; or NULL */
     char looked_up[256];     /* the host and port that it looks up */
     uint64_t looked_up_port;
     struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
-    uint64_t deadline;       /* for resolving and connecting */
+    uint64_t deadline;       /* for looking up the name, connecting and passing the proxy */
     uint64_t opened_at;
     uint32_t pause;          /* before the next attempt; retry_after_ms is added */
-    uint32_t retry_after_ms; /* what the server asked for */
+    uint32_t retry_after_ms; /* the pause that the server asked for */
     int redirects;
     uint8_t phase;
     bool other_server;       /* this attempt sends no headers, credentials or certificate of the program */
-    bool moved;              /* url is another server's: before_reconnect set it without headers */
+    bool moved;              /* before_reconnect set another server's url, but no headers */
     bool redirected, lookup_queued;
     bool refused;            /* the server refused, and the body of its answer is arriving */
     bool stopped;            /* blocking: ws_stop was called, and no call has reported it yet */
-    bool rejected;           /* the answer was 4xx */
+    bool rejected;           /* the next pause is the longest, because of a 4xx */
     wsi_reason why;
     void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: runs one round */
 } wsi_client;
@@ -17478,7 +17478,7 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
         wsi_upgrade_unfold(answer->data, size);
         wsi_upgrade_check(env, wsi_text((const char *)answer->data, size), &checked);
         status = env->status;
-        env->status = 0; /* ws_status is the server's */
+        env->status = 0; /* ws_status tells only of the server */
         if (checked.problem && status != 101)
             return 0;
         answer->size -= size;
@@ -17865,7 +17865,7 @@ static bool wsi_client_keep_answer(wsi_client *client, wsi_slice head, wsi_slice
     for (wsi_slice line = wsi_http_line(&head); line.size; line = wsi_http_line(&head)) {
         line = wsi_text_trim(line);
         (void)wsi_buffer_append(memory, answer, line.data, line.size);
-        answer->size++; /* the zero */
+        answer->size++; /* the zero after the line */
     }
     client->body = answer->size;
     return wsi_buffer_append(memory, answer, body.data, body.size);
@@ -17901,8 +17901,8 @@ static void wsi_client_frame_body(wsi_client *client) {
     client->chunked = client->chunked && !none;
 }
 
-/* Reads the line before a chunk, and the CRLF before that line if it is not the first (RFC 9112 7.1). Returns their size.
-   0: they are incomplete or, with *whole, malformed or of the last chunk. */
+/* Reads the line before a chunk and, if it is not the first chunk, the CRLF before that line (RFC 9112 7.1). Returns
+   their size. 0: they are incomplete or, with *whole, malformed or those of the last chunk. */
 static size_t wsi_client_chunk_line(wsi_client *client, const char *data, size_t size, bool *whole) {
     size_t before = client->taken > client->body ? 2 : 0, line = 0;
     int found = size < before ? 0 : wsi_body_whole_line((const uint8_t *)data + before, size - before,
@@ -18354,7 +18354,7 @@ static wsi_client *wsi_client_new(ws_loop *loop, const char *url, const ws_handl
     return NULL;
 }
 
-/* Begins the first attempt, if the config is valid. The program's tls is still there, and is copied now. */
+/* Begins the first attempt, if the config is valid. Copies the program's TLS config. */
 static void wsi_client_launch(wsi_client *client) {
     ws_loop *loop = client->endpoint.loop;
     ws_error error = loop->error ? loop->error : wsi_client_check(client);
@@ -18381,7 +18381,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
         return NULL;
     client->conn->user = handler->user;
     wsi_client_launch(client);
-    if (client->conn->broken) { /* on_error follows in the next round: a program may dial anew there, again and again */
+    if (client->conn->broken) { /* on_error follows in the next round, as a program may always dial anew in it */
         client->conn->is_ending = false;
         wsi_timer_set(loop, &client->conn->timer, loop->now);
     }
@@ -18471,7 +18471,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    unsigned polls = 0; /* since the time was up */
+    unsigned polls = 0; /* after the time limit */
     while (wsi_blocking_alive(client)) {
         if (client->dialer.has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
