@@ -16460,12 +16460,6 @@ static void wsi_tls_keep_buffers(wsi_tls_session *session) {
     tls->recent_next %= WSI_TLS_RECENT;
 }
 
-/* Clears errors that the program's own use of OpenSSL left, so that they are not taken for ours. */
-static void wsi_tls_forget_errors(void) {
-    if (ERR_peek_error())
-        ERR_clear_error();
-}
-
 static const char *wsi_tls_reason_text(unsigned long code) {
     const char *text = code ? ERR_reason_error_string(code) : NULL;
     if (code && ERR_GET_LIB(code) == ERR_LIB_SYS)
@@ -16696,7 +16690,7 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
     if (tls->context)
         return WS_OK;
-    wsi_tls_forget_errors();
+    ERR_clear_error(); /* the program's own use of OpenSSL may have left some */
     wsi_reason_clear(why);
     if (!tls->method)
         tls->method = wsi_tls_new_method();
@@ -16768,7 +16762,7 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
     if (!session)
         return false;
-    wsi_tls_forget_errors();
+    ERR_clear_error(); /* the program may have left some */
     if (host)
         memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
     session->tls = tls;

@@ -330,6 +330,16 @@ static const char *const phase_names[PHASES] = {"just dialed", "resolving", "con
                                                 "redirected", "open", "sending", "closing", "closed by the peer",
                                                 "between attempts"};
 
+/* Waits until the peer's system has acknowledged what it took. It does so in real time: later this would be a sign
+   of life, and move a deadline of the virtual clock. */
+static void await_acknowledgements(const ws_conn *conn) {
+    ws_socket descriptor = conn->source.link.descriptor;
+    for (int i = 0; i < 2000 && wsi_platform_unsent(descriptor, true) > wsi_platform_unsent(descriptor, false); i++) {
+        struct timeval millisecond = {0, 1000};
+        (void)select(0, NULL, NULL, NULL, &millisecond);
+    }
+}
+
 /* Brings a client into the phase. What is to be cleaned up stays in `client` and `net`. */
 static void enter_phase(phase wanted, bool reconnects) {
     static const uint8_t big[6 << 20];
@@ -370,6 +380,8 @@ static void enter_phase(phase wanted, bool reconnects) {
         p->deaf = true;
         (void)ws_send_binary(client.conn, big, sizeof big);
         (void)ws_send_text(client.conn, "behind it");
+        net_settle();
+        await_acknowledgements(client.conn);
     }
     if (wanted == PHASE_CLOSING)
         (void)ws_close(client.conn, 4000, "bye");
