@@ -13198,20 +13198,20 @@ WS_API void *ws_user(const ws_conn *conn) { return conn ? conn->user : NULL; }
 enum { WSI_MAX_PARAMS = 8 };
 
 typedef struct wsi_member { /* one connection in one room */
-    wsi_chain chain;                    /* first */
+    wsi_chain chain; /* first field: in server->memberships */
     ws_conn *conn;
     struct wsi_room *room;
-    struct wsi_member *next, *previous; /* of the room */
-    struct wsi_member *next_room, *previous_room; /* of the connection */
+    struct wsi_member *next, *previous; /* in room->members */
+    struct wsi_member *next_room, *previous_room; /* in conn->rooms */
     wsi_droppable droppable;
 } wsi_member;
 
 typedef struct wsi_room {
-    wsi_chain chain; /* first */
+    wsi_chain chain; /* first field: in server->rooms */
     wsi_member *members;
     size_t count;
     uint8_t slow;
-    bool stays; /* its policy was set before anybody joined */
+    bool stays; /* also without members: ws_room_slow was called before anybody joined */
     char name[1];
 } wsi_room;
 
@@ -13223,7 +13223,7 @@ typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWAR
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* Attaches the descriptor, after its PROXY header. false: no memory, or a limit is reached. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor);
-    /* Like wsi_server_admits, for a proxy's client. Stores its address in the connection. 503: as accept's false. */
+    /* Like wsi_server_admits, for a proxy's client, whose address it stores. 503: no memory, or a limit is reached. */
     int (*admits)(ws_request *request, bool secure, wsi_why *why);
     void (*meter)(const ws_server *server, struct wsi_route *route); /* puts rate limits before the route's callbacks */
     void (*release)(ws_server *server);
@@ -13245,9 +13245,9 @@ typedef struct wsi_owned { /* a block that a server keeps until it ends; the dat
 } wsi_owned;
 
 typedef struct wsi_listener { /* a socket that a server listens on */
-    wsi_source source;     /* first */
+    wsi_source source;     /* first field: the loop gives its address to wsi_server_accept */
     ws_server *server;
-    struct wsi_listener *next; /* of the server */
+    struct wsi_listener *next; /* in server->listeners */
 #ifndef WS_NO_UNIX
     const char *unix_path; /* NULL: there is no file to remove */
     wsi_file_id file;      /* at unix_path */
@@ -13256,7 +13256,7 @@ typedef struct wsi_listener { /* a socket that a server listens on */
 } wsi_listener;
 
 struct ws_server {
-    wsi_endpoint endpoint; /* first; its timer resumes accepting */
+    wsi_endpoint endpoint; /* first field; its timer resumes accepting */
     wsi_listener *listeners, **last_listener;
 #ifndef WS_NO_TRANSPORT
     ws_transport transport;
@@ -13275,9 +13275,9 @@ struct ws_server {
     struct wsi_bounds *bounds; /* NULL: there are no limits */
 #endif
     void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
-    wsi_buffer sessions;   /* of SESSION */
-    uint64_t dated;        /* the second that date holds */
-    char date[40];
+    wsi_buffer sessions;   /* holds a wsi_sessions; empty: no sessions */
+    uint64_t dated;        /* the time that date was written for, in seconds since 1970 */
+    char date[40];         /* the response's line "Date: ..." */
 };
 
 static ws_server *wsi_server_of(const ws_conn *conn) { return (ws_server *)(void *)wsi_conn_endpoint(conn); }
@@ -14007,8 +14007,8 @@ struct ws_request {
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
-    bool failed;            /* a call of the program failed: the answer is status alone */
-    wsi_slice values[WSI_MAX_PARAMS + 1]; /* of the route's parameters; then the session. Not zeroed */
+    bool failed;            /* a call of the program failed: the answer has only this status, and no other part */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* the route's parameters, then the session; not set to zeros at first */
 };
 
 /* --- the end of a request, and kept requests --- */
@@ -14053,10 +14053,11 @@ typedef struct wsi_kept { /* a request that outlives its callback, in one block 
     wsi_request head;
     ws_hook *abandoned;
     void *abandoned_user;
-    int (*ended)(struct wsi_kept *kept); /* called if the connection ends first. Returns the status to send, or 0 */
+    int (*ended)(struct wsi_kept *kept); /* called if the connection ends before the answer. Returns the status to send,
+                                            or 0 to send nothing */
 #ifndef WS_NO_HTTP
-    wsi_file file;        /* the file that is being sent, and how many bytes are left */
-    uint64_t left;
+    wsi_file file;        /* the file that is being sent */
+    uint64_t left;        /* how many of its bytes are not sent yet */
 #endif
     size_t size;          /* of this block */
     char text[1];
@@ -15294,7 +15295,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes such an address, at most 63 bytes. An IPv4 address that is mapped into IPv6 is written as IPv4. */
+/* Writes an address of X-Forwarded-For, at most 63 bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15457,11 +15458,10 @@ static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
 /* Stores the client's address, as trusted proxies report it. false: no memory. */
 static bool wsi_forward_keep_client(ws_request *request) {
     wsi_slice rest = wsi_request_fields(request), value, lines[16], client = wsi_text(NULL, 0);
-    wsi_extra *extra = request->conn->extra;
     wsi_forward_peer peer;
     size_t count = 0;
-    if (extra)
-        extra->client[0] = 0;
+    if (request->conn->extra)
+        request->conn->extra->client[0] = 0;
     while (wsi_http_find(&rest, "x-forwarded-for", &value))
         lines[count++ % 16] = value; /* only the last 16 lines count */
     size_t end = count > 16 ? count - 16 : 0;
@@ -15469,11 +15469,10 @@ static bool wsi_forward_keep_client(ws_request *request) {
         return true;
     while (count > end && wsi_forward_walk(request->server->proxies, lines[(count - 1) % 16], &peer, &client))
         count--;
-    if (!client.data)
-        return true;
-    if (!wsi_conn_extra(request->conn))
+    if (client.data && !wsi_conn_extra(request->conn))
         return false;
-    wsi_forward_put(request->conn->extra->client, client);
+    if (client.data)
+        wsi_forward_put(request->conn->extra->client, client);
     return true;
 }
 
@@ -15752,12 +15751,11 @@ static void wsi_web_await_body(ws_request *request) {
 
 /* Copies the body out of the window, which other connections use as well. false: no memory. */
 static bool wsi_web_keep_body(ws_request *request) {
-    if (!request->body.data || request->buffers[WSI_CONTENT].data)
-        return true;
-    if (!wsi_request_put(request, WSI_CONTENT, wsi_text((const char *)request->body.data, request->body.size)))
-        return false;
-    request->body.data = request->buffers[WSI_CONTENT].data;
-    return true;
+    wsi_slice body = wsi_text((const char *)request->body.data, request->body.size);
+    bool good = !body.data || request->buffers[WSI_CONTENT].data || wsi_request_put(request, WSI_CONTENT, body);
+    if (good)
+        request->body.data = request->buffers[WSI_CONTENT].data;
+    return good;
 }
 
 /* The body is complete. Pages and files ignore it (RFC 9110 9.3.1). */
@@ -16238,7 +16236,6 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     size_t name = strlen(sessions->cookie);
     wsi_slice text = value, json;
     uint64_t time;
-    ptrdiff_t size;
     if (value.size <= WSI_SESSION_MAC || !wsi_buffer_reserve(memory, out, name + value.size))
         return false;
     text.size -= WSI_SESSION_MAC + 1;
@@ -16247,11 +16244,10 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     memcpy(out->data + name + 1, value.data, text.size);
     if (text.data[text.size] != '.'
         || !wsi_session_signed(sessions, wsi_text((const char *)out->data, name + 1 + text.size),
-                               text.data + text.size + 1))
+                               text.data + text.size + 1)
+        || !wsi_text_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
         return false;
-    if (!wsi_text_until(&text, '.', &json) || !wsi_text_number(text, &time) || now >= time + sessions->seconds)
-        return false;
-    size = wsi_session_decode(out->data, json);
+    ptrdiff_t size = wsi_session_decode(out->data, json);
     if (size < 0 || !ws_json_valid(out->data, (size_t)size))
         return false;
     out->size = (size_t)size;
