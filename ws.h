@@ -10195,7 +10195,7 @@ typedef struct wsi_user_timer { /* a timer of the program */
 enum { WSI_LOOKUPS = WSI_BRIEF ? 1 : 16 };
 
 typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first member; this look-up is free while it is not polled */
+    wsi_source source;      /* first member; while it is not polled, this look-up can be used */
     struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
@@ -10264,7 +10264,7 @@ struct ws_loop {
     wsi_source wake;
     wsi_mail mail;
     uint32_t stop_request, shutdown_request; /* set by any thread; 0: none. Of a shutdown: milliseconds + 1 */
-    int found;             /* by the last wait; -1: it failed */
+    int found;             /* how many sources the last wait found ready; -1: it failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
     uint64_t served_until; /* all bytes that arrived by then are served: deadlines up to then may be checked */
 
@@ -10334,7 +10334,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     return true;
 }
 
-/* Records the call that was given no function. It is not fatal: the loop keeps running. */
+/* Records which call was given no function. The loop keeps running. */
 static bool wsi_loop_no_function(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
@@ -11083,7 +11083,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
     struct wsi_node *next, *previous;
     wsi_block *block;
     size_t from, to;
-    size_t charge; /* overhead: memory that it costs beside its bytes */
+    size_t charge; /* the memory that the node costs beside its bytes */
 #ifndef WS_NO_SERVER /* of a broadcast: */
     wsi_droppable *droppable; /* the list that also holds it; NULL: it must not be dropped, or is partly sent */
     struct wsi_node *newer;   /* the next node in that list */
@@ -11110,7 +11110,7 @@ typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_SERVER
 #ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
-    void (*proceed)(ws_conn *conn); /* called once it is answered or the socket is writable. NULL: it awaits its body */
+    void (*proceed)(ws_conn *conn); /* called once it has its answer, or the socket is writable; NULL: its body comes */
 #endif
     wsi_queue later; /* broadcasts that wait until a message in parts ends. They are not in the queue, where they could
                         make the remaining parts fail with BUFFERED */
@@ -11151,7 +11151,7 @@ typedef struct wsi_dialer { /* further fields of a client's endpoint */
     bool blocking;   /* the program receives message by message, without callbacks */
     bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
-    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all bytes are sent */
+    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all bytes are sent; closing: for the end */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -11834,8 +11834,8 @@ static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_has_transport(conn));
 }
 
-/* Adds size bytes, at most a buffer, to those gathered, and returns where to write them. Sends what another connection
-   has gathered, and what leaves no room for them. Replies written in the window move to the buffer. */
+/* Makes room for size bytes behind those gathered, and returns where to write them. First sends what another connection
+   has gathered, or what leaves too little room. Replies written in the window move to the buffer. */
 static uint8_t *wsi_conn_gather_room(ws_conn *conn, size_t size) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span *gathered = &loop->gathered;
@@ -12161,7 +12161,8 @@ WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
 
 typedef struct wsi_hold { /* precedes the held bytes in memory */
     ws_conn *next, *previous; /* in the loop's list; next is newer */
-    size_t mark, unused;      /* how much was held when it last became the newest; padding, to align the bytes */
+    size_t mark;              /* how much was held when the connection last became the newest */
+    size_t unused;            /* aligns the held bytes */
 } wsi_hold;
 
 static wsi_hold *wsi_hold_of(const ws_conn *conn) { return (wsi_hold *)(void *)conn->engine.held.data - 1; }
@@ -13013,12 +13014,13 @@ WS_API bool ws_send(ws_conn *conn, ws_message message) {
     return (conn && wsi_conn_reply(conn, message)) || wsi_conn_send(conn, message);
 }
 
-WS_API bool ws_send_text(ws_conn *conn, const char *text) {
-    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 0, WS_TEXT};
-    if (conn && !text)
-        return wsi_engine_refuse(&conn->engine, WS_ERROR_ARGUMENT);
-    return ws_send(conn, message);
+/* text NULL: makes a message that is refused. */
+static ws_message wsi_conn_text(const char *text) {
+    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
+    return message;
 }
+
+WS_API bool ws_send_text(ws_conn *conn, const char *text) { return ws_send(conn, wsi_conn_text(text)); }
 
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size) {
     ws_message message = {(const uint8_t *)data, size, WS_BINARY};
@@ -13658,18 +13660,12 @@ WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message me
     return wsi_room_send(ws_conn_server(sender), sender, sender, room, message);
 }
 
-/* text NULL: makes a message that broadcasts refuse. */
-static ws_message wsi_room_text(const char *text) {
-    ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
-    return message;
-}
-
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text) {
-    return ws_broadcast(sender, room, wsi_room_text(text));
+    return ws_broadcast(sender, room, wsi_conn_text(text));
 }
 
 WS_API bool ws_broadcast_others_text(ws_conn *sender, const char *room, const char *text) {
-    return ws_broadcast_others(sender, room, wsi_room_text(text));
+    return ws_broadcast_others(sender, room, wsi_conn_text(text));
 }
 
 WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message message) {
@@ -13677,7 +13673,7 @@ WS_API bool ws_server_broadcast(ws_server *server, const char *room, ws_message 
 }
 
 WS_API bool ws_server_broadcast_text(ws_server *server, const char *room, const char *text) {
-    return ws_server_broadcast(server, room, wsi_room_text(text));
+    return ws_server_broadcast(server, room, wsi_conn_text(text));
 }
 
 /*
