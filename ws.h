@@ -11785,13 +11785,13 @@ static void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
 }
 #else
 /* After a fast path's write: the socket took only part of the data, or failed. */
-WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, ws_span span, bool gathered, ptrdiff_t sent) {
+WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, const ws_span *span, bool gathered, ptrdiff_t sent) {
     conn->blocked = true;
     if (sent > 0)
         WSI_COUNT(wsi_conn_loop(conn)->stats.bytes_out, (size_t)sent);
     if (!gathered)
         (void)wsi_conn_consume(conn, sent < 0 ? 0 : (size_t)sent);
-    (void)wsi_conn_keep_unsent(conn, &span, gathered, sent);
+    (void)wsi_conn_keep_unsent(conn, span, gathered, sent);
 }
 
 /* Fast path for a broadcast: one node, plain TCP. false: nothing was done. */
@@ -11805,7 +11805,7 @@ WSI_INLINE bool wsi_conn_flush_one(ws_loop *loop, ws_conn *conn) {
     bytes.size = node->to - node->from;
     ptrdiff_t sent = wsi_tcp_write_one(&conn->source.link, bytes);
     if (sent != (ptrdiff_t)bytes.size) {
-        wsi_conn_sent_partly(conn, bytes, false, sent);
+        wsi_conn_sent_partly(conn, NULL, false, sent);
         return true;
     }
     WSI_COUNT(loop->stats.bytes_out, bytes.size);
@@ -11826,7 +11826,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     if (sent == (ptrdiff_t)size)
         WSI_COUNT(loop->stats.bytes_out, size);
     else
-        wsi_conn_sent_partly(conn, loop->gathered, true, sent);
+        wsi_conn_sent_partly(conn, &loop->gathered, true, sent);
 }
 #endif /* WS_NO_FAST */
 
