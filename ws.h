@@ -18887,13 +18887,16 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
                : !wsi_text_is_base64_16(request->key)
                    ? "Sec-WebSocket-Key is not 16 bytes in base64"
                    : "Sec-WebSocket-Protocol, -Extensions or -Version is malformed, or there is a body";
-    case 404: return "no route has this path";
-    case 405: return "no route takes this method on this path";
+    case 403: return "no permission to read this file";
+    case 404: return "no route or file has this path";
+    case 405: return request->upgrade ? "a WebSocket needs GET" : "no route takes this method on this path";
     case 408: return "it did not arrive in time";
     case 413: return "its body is larger than limits.body";
+    case 417: return "Expect is not 100-continue";
     case 426: return "Sec-WebSocket-Version is not 13";
     case 431: return "its head is larger than limits.head";
-    case 500: return "the program gave no answer, or one that cannot be sent";
+    case 500: return "the program gave no answer, or one that cannot be sent, or a file cannot be read";
+    case 501: return "Transfer-Encoding is not chunked alone";
     case 503: return "no memory, a limit of its address, the server is ending, or no answer came in time";
     default: return "";
     }

@@ -137,13 +137,20 @@ static void test_refused(void) {
     config.limits.head = 2000;
     config.limits.handshake_ms = 500;
     CHECK(start(&config) && net_route("/program") && ws_before(net.server, refuse, NULL));
-    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route has this path\nclosed\n");
+    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route or file has this path\nclosed\n");
     CHECK_REFUSED("/", "Origin: https://evil.example\r\n",
                   "\nrefused 403: Forbidden: the Origin https://evil.example is not in .origins, nor http(s):// "
                   "with the Host 127.0.0.1:");
     CHECK_REFUSED("/program", NULL, "\nrefused 401: who\n");
     CHECK_REFUSED("/", "Sec-WebSocket-Protocol: a, a\r\n", "\nrefused 400: Sec-WebSocket-Protocol, -Extensions or ");
     CHECK_REFUSED("/", "bad line\r\n", " bytes: GET / HTTP/1.1\nrefused 400: the head, path");
+    CHECK_REFUSED("/", "Expect: a miracle\r\n", "\nrefused 417: Expect is not 100-continue\n");
+    CHECK_REFUSED("/", "Transfer-Encoding: gzip, chunked\r\n", "\nrefused 501: Transfer-Encoding is not chunked");
+    p = net_connect();
+    peer_text(p, "POST / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    CHECK_EQ(peer_status(p), 405);
+    CHECK(holds("\nrefused 405: a WebSocket needs GET\n"));
     p = net_connect();
     peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(peer_status(p), 426);
@@ -303,7 +310,8 @@ static void test_odd_text(void) {
         {400, true, true, false, true, "Connection does not"},
         {400, true, true, true, false, "Sec-WebSocket-Key is not"},
         {400, true, true, true, true, "Sec-WebSocket-Protocol, "},
-        {426, true, true, true, true, "Sec-WebSocket-Version is"},
+        {426, true, true, true, true, "Sec-WebSocket-Version is"}, {403, false, true, true, true, "no permission to"},
+        {500, false, true, true, true, "the program gave no answer, or one that cannot be sent, or a file"},
         {299, true, true, true, true, ""}};
     ws_trace_event event;
     char text[200], wanted[100];
