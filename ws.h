@@ -16324,10 +16324,10 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config) {
     if (!server)
         return false;
     ws_loop *loop = server->endpoint.loop;
-    ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions, &why);
+    ws_error error = wsi_session_make(&loop->memory, loop->tls_calls, config, &sessions,
+                                      loop->error ? &why : &loop->why);
     if (error) {
         wsi_buffer_free(&loop->memory, &sessions);
-        loop->why = loop->error ? loop->why : why;
         return wsi_loop_fail_why(loop, error);
     }
     wsi_buffer_free(&loop->memory, &server->sessions);
@@ -18589,8 +18589,7 @@ typedef struct wsi_test_end { /* one end of the connection; its link's session *
 } wsi_test_end;
 
 typedef struct wsi_test {
-    wsi_endpoint endpoint; /* first; an endpoint of the server's loop, without connections */
-    wsi_memory memory;    /* its own, as either loop may end first */
+    wsi_endpoint endpoint; /* first field; an endpoint of the server's loop, without connections */
     ws_loop *loop;        /* the server's; NULL: it has ended */
     uint64_t now;         /* the time when that loop ended */
     bool cut;
@@ -18604,9 +18603,8 @@ static wsi_test_end *wsi_test_other(wsi_test_end *end) {
 
 /* Releases a reference. If the server's loop has the last one, the wsi_test leaves that loop. */
 static void wsi_test_release(wsi_test *test) {
-    wsi_memory memory = test->memory;
     if (!--test->references) {
-        wsi_memory_free(&memory, test, sizeof *test);
+        (void)wsi_memory_default(NULL, test, sizeof *test, 0);
     } else if (test->references == 1 && test->loop) {
         test->endpoint.freed = true;
         wsi_endpoint_retire(&test->endpoint);
@@ -18776,13 +18774,10 @@ WS_API void ws_test_cut(ws_conn *conn) {
 
 /* Makes a wsi_test and adds it to the server's loop. The caller has a reference. NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
-    ws_allocator libc = {NULL, NULL};
-    wsi_memory memory;
-    wsi_memory_init(&memory, libc, SIZE_MAX);
-    wsi_test *test = (wsi_test *)wsi_memory_new(&memory, sizeof *test);
+    wsi_test *test = (wsi_test *)wsi_memory_default(NULL, NULL, 0, sizeof *test); /* either loop may end first */
     if (!test)
         return NULL;
-    test->memory = memory;
+    memset(test, 0, sizeof *test);
     test->loop = loop;
     test->references = 1;
     test->server_end.test = test->client_end.test = test;
