@@ -1917,14 +1917,10 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     return !left;
 }
 
-#ifdef WS_NO_FAST
-static bool wsi_text_is_nocase(wsi_slice a, const char *b) { return wsi_text_same_nocase(a, wsi_text_z(b)); }
-#else
 /* Inline: most sizes differ, and then no function is called. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
-    return a.size == strlen(b) && wsi_text_same_nocase(a, wsi_text_z(b));
+    return (WSI_BRIEF || a.size == strlen(b)) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
-#endif
 
 static wsi_slice wsi_text_trim(wsi_slice text) {
     while (text.size && (text.data[0] == ' ' || text.data[0] == '\t'))
@@ -1994,7 +1990,6 @@ static bool wsi_text_in_list(wsi_slice list, wsi_slice wanted) {
 }
 #endif
 
-#ifndef WS_NO_SERVER
 /* The position of a text in a list, from 1, in any letter case. 0: it is not in the list. */
 static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     wsi_slice rest = wsi_text_z(list), element;
@@ -2003,7 +1998,6 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
             return place;
     return 0;
 }
-#endif
 
 /* Reads 1 to 18 digits; false for anything else. A bare engine reads larger numbers as one near 2,684,354,559. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
@@ -2693,12 +2687,9 @@ static bool wsi_http_own_header(const char *line) {
     static const char ours[] = "upgrade, connection, content-length, transfer-encoding, te, trailer, "
                                "sec-websocket-key, sec-websocket-version, sec-websocket-accept, "
                                "sec-websocket-protocol, sec-websocket-extensions";
-    wsi_slice list = wsi_text_z(ours), one, name, value = wsi_text_z(line);
-    if (!wsi_text_until(&value, ':', &name) || !wsi_text_token(name))
+    wsi_slice name, value = wsi_text_z(line);
+    if (!wsi_text_until(&value, ':', &name) || !wsi_text_token(name) || wsi_text_which(name, ours))
         return false;
-    while (wsi_text_next(&list, &one))
-        if (wsi_text_same_nocase(name, one))
-            return false;
     for (size_t i = 0; i < value.size; i++)
         if (wsi_http_control((uint8_t)value.data[i]) && value.data[i] != '\t')
             return false;
@@ -3659,7 +3650,8 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 }
 #endif
 
-/* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch: return whether the result is ASCII. */
+/* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch, a constant: return whether the result is
+   ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t rotated;
@@ -3679,13 +3671,8 @@ WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t siz
     return watch && !(seen & WSI_BYTES_HIGH);
 }
 
-/* Unmasks a message. text: return whether the result is ASCII. */
-WSI_INLINE bool wsi_frame_mask_message(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool text) {
-    return text ? wsi_frame_mask_some(to, from, size, key, true) : wsi_frame_mask_some(to, from, size, key, false);
-}
-
 static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4]) {
-    (void)wsi_frame_mask_message(to, from, size, key, false);
+    (void)wsi_frame_mask_some(to, from, size, key, false);
 }
 #endif /* WS_NO_FAST */
 
@@ -3745,8 +3732,7 @@ static size_t wsi_engine_limit(size_t given, uint32_t otherwise) { /* size_t may
 
 #ifdef WS_NO_NET
 static void wsi_engine_server_limits(ws_limits *limits) { (void)limits; }
-static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->handshake_ms; }
-static uint32_t wsi_engine_idle_ms(const ws_limits *limits) { return limits->handshake_ms; }
+static uint32_t wsi_engine_wait_ms(const ws_limits *limits, bool idle) { return (void)idle, limits->handshake_ms; }
 #else
 static void wsi_engine_server_limits(ws_limits *limits) {
     limits->body = limits->body ? limits->body : 1 << 20;
@@ -3754,8 +3740,9 @@ static void wsi_engine_server_limits(ws_limits *limits) {
     limits->idle_ms = limits->idle_ms ? limits->idle_ms : 75000;
     limits->rooms = limits->rooms ? limits->rooms : 1000;
 }
-static uint32_t wsi_engine_answer_ms(const ws_limits *limits) { return limits->answer_ms; }
-static uint32_t wsi_engine_idle_ms(const ws_limits *limits) { return limits->idle_ms; }
+static uint32_t wsi_engine_wait_ms(const ws_limits *limits, bool idle) {
+    return idle ? limits->idle_ms : limits->answer_ms;
+}
 #endif
 
 /* The defaults of all limits. */
@@ -4248,17 +4235,6 @@ static wsi_step wsi_engine_deliver(wsi_engine *e, ws_event *event, const uint8_t
     return WSI_STEP_EVENT;
 }
 
-/* The same for a message in the window. A chunk is the part that has arrived. */
-static wsi_step wsi_engine_deliver_message(wsi_engine *e, wsi_window *window, ws_event *event, bool last) {
-    uint8_t *data = window->base + window->message;
-    size_t size = e->message_size;
-    wsi_step step = wsi_engine_deliver(e, event, data, size, last);
-    e->message_size = 0;
-    if (step == WSI_STEP_EVENT)
-        wsi_window_patch(window, data + size);
-    return step;
-}
-
 /* Moves what has arrived of the next e->left bytes to *to, the end of the message so far. Returns how many. */
 static size_t wsi_engine_take(wsi_engine *e, wsi_window *window, uint8_t **to) {
     uint8_t *from = window->base + window->pos, *at;
@@ -4277,7 +4253,7 @@ static size_t wsi_engine_take(wsi_engine *e, wsi_window *window, uint8_t **to) {
     return here;
 }
 
-/* Reads what has arrived of a data frame's payload. */
+/* Reads what has arrived of a data frame's payload. A chunk is that part. */
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     if (wsi_codec_used(e) && e->compressed)
         return wsi_codec_in(e->env)->receive(e, window, event);
@@ -4291,7 +4267,13 @@ static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (!last && (!e->chunks || !e->message_size))
         return e->in_frame ? WSI_STEP_MORE : WSI_STEP_AGAIN;
-    return wsi_engine_deliver_message(e, window, event, last);
+    size_t size = e->message_size;
+    e->message_size = 0;
+    data = window->base + window->message;
+    wsi_step step = wsi_engine_deliver(e, event, data, size, last);
+    if (step == WSI_STEP_EVENT)
+        wsi_window_patch(window, data + size);
+    return step;
 }
 
 static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -4346,7 +4328,8 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
     data += header;
     if (masked) {
         to = window->base + window->reply + reply;
-        ascii = wsi_frame_mask_message(to, data, size, data - 4, text);
+        ascii = text ? wsi_frame_mask_some(to, data, size, data - 4, true)
+                     : wsi_frame_mask_some(to, data, size, data - 4, false);
         to[size] = 0; /* lies before window->pos: need not be restored */
     } else {
         to = data;
@@ -4449,8 +4432,8 @@ static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time look
         break;
     case WSI_CLOSED: break;
     case WSI_CLOSING: delay = limits->close_ms; break;
-    case WSI_HEAD: delay = e->first ? wsi_engine_idle_ms(limits) : limits->handshake_ms; break;
-    default: delay = wsi_engine_answer_ms(limits);
+    case WSI_HEAD: delay = e->first ? wsi_engine_wait_ms(limits, true) : limits->handshake_ms; break;
+    default: delay = wsi_engine_wait_ms(limits, false);
     }
     due = wsi_engine_due(since, delay);
     if (!wsi_engine_passed(due, looked))

@@ -68,11 +68,11 @@ static void test_mask_text(char around) {
         if (!test_begin("text of %zu bytes among bytes %d", size, around))
             continue;
         reference_mask(masked, plain, size, key);
-        CHECK(wsi_frame_mask_message(out, masked, size, key, true));
+        CHECK(wsi_frame_mask_some(out, masked, size, key, true));
         CHECK_MEM(out, size, plain, size);
         for (at = 0; at < size; at++) {
             masked[at] ^= 0x80;
-            CHECK(!wsi_frame_mask_message(out, masked, size, key, true));
+            CHECK(!wsi_frame_mask_some(out, masked, size, key, true));
             masked[at] ^= 0x80;
         }
     }
