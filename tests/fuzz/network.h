@@ -206,17 +206,16 @@ static inline int network_open(network_kind kind) {
     return NETWORK_FIRST + i;
 }
 
+/* A failure leaves ends as they were, as POSIX requires. */
 static inline int network_pipe(int *ends) {
-    ends[0] = network_open(NETWORK_PIPE);
-    if (ends[0] < 0)
-        return -1;
-    ends[1] = network_open(NETWORK_PIPE);
-    if (ends[1] < 0) {
-        network_at(ends[0])->kind = NETWORK_FREE;
+    int first = network_open(NETWORK_PIPE), second = first < 0 ? -1 : network_open(NETWORK_PIPE);
+    if (second < 0) {
+        if (first >= 0)
+            network_at(first)->kind = NETWORK_FREE;
         return -1;
     }
-    network_at(ends[0])->other = ends[1];
-    network_at(ends[1])->other = ends[0];
+    network_at(first)->other = ends[1] = second;
+    network_at(second)->other = ends[0] = first;
     return 0;
 }
 
