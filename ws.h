@@ -6597,7 +6597,6 @@ struct wsi_deflate {
     uint16_t *links;       /* with chains: for each position, the distance to the one before with the same hash */
     uint16_t *threes;      /* for each hash of three bytes, its last position */
     unsigned hash_shift;   /* 32 minus the bits of a hash */
-    size_t tables;         /* bytes of all tables */
     size_t size;           /* bytes of the state and of all that follows it in memory */
     wsi_deflate_match *matches;
     size_t used;           /* number of matches */
@@ -7105,19 +7104,14 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
     return level->hash_bits < window_bits ? level->hash_bits : (unsigned)window_bits;
 }
 
-/* Bytes of heads; with chains, also of links and threes. */
-static size_t wsi_deflate_tables(const wsi_deflate_level *level, int window_bits) {
-    size_t entries = (size_t)1 << wsi_deflate_hash_bits(level, window_bits);
-    if (level->chains)
-        entries += ((size_t)1 << window_bits) + ((size_t)1 << WSI_DEFLATE_THREE_BITS);
-    return sizeof(uint16_t) * entries;
-}
-
 /* Bytes of the state, and of the tables, matches and window that follow it. */
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
-    return sizeof(wsi_deflate) + wsi_deflate_tables(pick, window_bits) + sizeof(wsi_deflate_match) * pick->matches
-           + (takeover ? (size_t)3 << window_bits >> 1 : 0);
+    size_t window = (size_t)1 << window_bits, entries = (size_t)1 << wsi_deflate_hash_bits(pick, window_bits);
+    if (pick->chains) /* links and threes */
+        entries += window + ((size_t)1 << WSI_DEFLATE_THREE_BITS);
+    return sizeof(wsi_deflate) + sizeof(uint16_t) * entries + sizeof(wsi_deflate_match) * pick->matches
+           + (takeover ? window + window / 2 : 0);
 }
 
 static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
@@ -7126,7 +7120,7 @@ static bool wsi_deflate_is(const wsi_deflate *z, int level, int window_bits) {
 
 /* Forgets the history, and all that is not written yet. */
 static void wsi_deflate_reset(wsi_deflate *z) {
-    memset(z + 1, 0, z->tables);
+    memset(z->heads, 0, (size_t)((uint8_t *)z->matches - (uint8_t *)z->heads)); /* all tables */
     memset(z->frequency, 0, sizeof z->frequency);
     z->base = 1; /* 0 in a table means no place */
     z->filled = z->used = z->literals = z->plain = z->extra = 0;
@@ -7138,13 +7132,12 @@ static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool ta
     memset(z, 0, sizeof *z);
     z->level = pick;
     z->size = wsi_deflate_size(level, window_bits, takeover);
-    z->tables = wsi_deflate_tables(pick, window_bits);
     z->reach = (uint32_t)1 << window_bits;
     z->hash_shift = 32u - wsi_deflate_hash_bits(pick, window_bits);
     z->heads = (uint16_t *)(void *)(z + 1);
     z->links = z->heads + ((size_t)1 << (32 - z->hash_shift));
-    z->threes = pick->chains ? z->links + z->reach : NULL;
-    z->matches = (wsi_deflate_match *)(void *)((uint8_t *)(z + 1) + z->tables);
+    z->threes = z->links + (pick->chains ? z->reach : 0);
+    z->matches = (wsi_deflate_match *)(void *)(z->threes + (pick->chains ? 1 << WSI_DEFLATE_THREE_BITS : 0));
     z->window = takeover ? (uint8_t *)(z->matches + pick->matches) : NULL;
     wsi_deflate_reset(z);
 }
@@ -7551,31 +7544,25 @@ static const char *wsi_permessage_answered(wsi_env *env, wsi_slice list) {
 #endif
 
 #ifndef WS_NO_SERVER
-/* Picks the client's first acceptable offer. Accepts 8 window bits, as the RFC demands. zlib cannot compress
-   with 8, so peers with zlib decline or use 9. */
-static wsi_agreed wsi_permessage_pick(const wsi_request *request, const ws_deflate_config *config, wsi_offer *offer) {
-    wsi_slice rest = request->head, list, element;
-    uint8_t bits = wsi_permessage_window(config);
-    wsi_agreed agreed;
-    memset(&agreed, 0, sizeof agreed);
-    (void)wsi_http_line(&rest);
-    while (!agreed.on && wsi_http_find(&rest, "sec-websocket-extensions", &list))
-        while (!agreed.on && wsi_text_next(&list, &element))
-            agreed.on = wsi_permessage_offered(element, offer, false);
-    if (!agreed.on)
-        return agreed;
-    agreed.keep_out = config->context && !offer->server_no_context;
-    agreed.out_bits = wsi_permessage_least(bits, offer->server_bits);
-    agreed.in_bits = offer->client_bits_named ? wsi_permessage_least(bits, offer->client_bits) : 15;
-    agreed.keep_in = config->context && !offer->client_no_context && agreed.in_bits <= bits;
-    return agreed;
-}
-
+/* Agrees on the client's first acceptable offer, and answers it. Accepts 8 window bits, as the RFC demands. zlib cannot
+   compress with 8, so peers with zlib decline or use 9. */
 static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config) {
     wsi_agreed *agreed = &e->env->agreed;
+    wsi_slice rest = e->env->request.head, list, element;
+    uint8_t bits = wsi_permessage_window(config);
     wsi_offer offer;
-    *agreed = wsi_permessage_pick(&e->env->request, config, &offer);
-    if (!agreed->on || !wsi_permessage_extend(e, config))
+    memset(agreed, 0, sizeof *agreed);
+    (void)wsi_http_line(&rest);
+    while (!agreed->on && wsi_http_find(&rest, "sec-websocket-extensions", &list))
+        while (!agreed->on && wsi_text_next(&list, &element))
+            agreed->on = wsi_permessage_offered(element, &offer, false);
+    if (!agreed->on)
+        return true;
+    agreed->keep_out = config->context && !offer.server_no_context;
+    agreed->out_bits = wsi_permessage_least(bits, offer.server_bits);
+    agreed->in_bits = offer.client_bits_named ? wsi_permessage_least(bits, offer.client_bits) : 15;
+    agreed->keep_in = config->context && !offer.client_no_context && agreed->in_bits <= bits;
+    if (!wsi_permessage_extend(e, config))
         return true;
     return wsi_engine_text(e, "Sec-WebSocket-Extensions: permessage-deflate")
            && (agreed->keep_out || wsi_engine_text(e, "; server_no_context_takeover"))
