@@ -2396,7 +2396,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
    half, give the errors possible with that half. An error in all three tables has occurred. */
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     enum {
-        SHORT = 1, /* a lead byte, then no continuation byte */
+        CUT = 1, /* a lead byte, then no continuation byte */
         STRAY = 2, /* ASCII, then a continuation byte */
         LOW2 = 4, /* overlong: c0, c1 */
         LOW3 = 8, /* overlong: e0, then 80 to 9f */
@@ -2404,21 +2404,21 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
         LOW4 = 32, /* overlong or too large: f0, or f5 to ff, then 80 to 8f */
         BIG = 64, /* too large: f4 to ff, then 90 to bf */
         NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
-        ANY = SHORT | STRAY | NEXT,
+        ANY = CUT | STRAY | NEXT,
         PAST = ANY | LOW4 | BIG, /* f5 and more */
         TAIL = STRAY | NEXT | LOW2
     };
     static const uint8_t first_high[16] = {
-        STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, NEXT, NEXT, NEXT, NEXT, SHORT | LOW2, SHORT,
-        SHORT | LOW3 | HALF, SHORT | LOW4 | BIG
+        STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, STRAY, NEXT, NEXT, NEXT, NEXT, CUT | LOW2, CUT,
+        CUT | LOW3 | HALF, CUT | LOW4 | BIG
     };
     static const uint8_t first_low[16] = {
         ANY | LOW2 | LOW3 | LOW4, ANY | LOW2, ANY, ANY, ANY | BIG, PAST, PAST, PAST, PAST, PAST, PAST, PAST, PAST,
         PAST | HALF, PAST, PAST
     };
     static const uint8_t second_high[16] = {
-        SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, SHORT, TAIL | LOW3 | LOW4, TAIL | LOW3 | BIG,
-        TAIL | HALF | BIG, TAIL | HALF | BIG, SHORT, SHORT, SHORT, SHORT
+        CUT, CUT, CUT, CUT, CUT, CUT, CUT, CUT, TAIL | LOW3 | LOW4, TAIL | LOW3 | BIG,
+        TAIL | HALF | BIG, TAIL | HALF | BIG, CUT, CUT, CUT, CUT
     };
     wsi_utf8_wide second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
     wsi_utf8_wide ways = wsi_utf8_look(first_high, first >> 4) & wsi_utf8_look(first_low, first & 15)
