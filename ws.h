@@ -15292,20 +15292,18 @@ static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer 
 
 /* --- the PROXY protocol --- */
 
-static const char wsi_forward_signature[] = "\r\n\r\n\0\r\nQUIT\n"; /* of version 2, 12 bytes */
-
 /* The size of the header at the start of data. 0: it is incomplete; WSI_FORWARD_BAD: it is not a header. */
 static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
-    size_t begin = size < 12 ? size : 12, limit = size < 107 ? size : 107, i;
-    if (memcmp(data, wsi_forward_signature, begin) == 0) {
+    size_t limit = size < 107 ? size : 107;
+    if (memcmp(data, "\r\n\r\n\0\r\nQUIT\n", size < 12 ? size : 12) == 0) { /* version 2 */
         size_t all = size < 16 ? 0 : 16 + (size_t)wsi_bytes_load(data + 14, 2);
         return all > WSI_FORWARD_MAX ? WSI_FORWARD_BAD : all <= size ? (ptrdiff_t)all : 0;
     }
     if (memcmp(data, "PROXY ", size < 6 ? size : 6) != 0)
         return WSI_FORWARD_BAD;
-    for (i = 0; i < limit; i++)
-        if (data[i] == '\n')
-            return data[i - 1] == '\r' ? (ptrdiff_t)i + 1 : WSI_FORWARD_BAD;
+    const uint8_t *end = (const uint8_t *)memchr(data, '\n', limit);
+    if (end)
+        return end[-1] == '\r' ? end - data + 1 : WSI_FORWARD_BAD;
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
@@ -15316,13 +15314,12 @@ static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
     wsi_slice part[5];
     uint8_t address[16];
     uint64_t port;
-    (void)wsi_text_until(&line, ' ', &part[0]); /* PROXY */
-    if (line.size >= 7 && memcmp(line.data, "UNKNOWN", 7) == 0 && (line.size == 7 || line.data[7] == ' '))
-        return true;
+    (void)wsi_text_part(&line, ' '); /* PROXY */
     for (size_t i = 0; i < 4; i++)
-        if (!wsi_text_until(&line, ' ', &part[i]))
-            return false;
+        part[i] = wsi_text_part(&line, ' ');
     part[4] = line;
+    if (wsi_text_is(part[0], "UNKNOWN"))
+        return true;
     bool ipv4 = wsi_text_is(part[0], "TCP4");
     for (size_t i = 1; i < 3; i++)
         if (!wsi_platform_address(part[i], address) || ipv4 != !memchr(part[i].data, ':', part[i].size))
@@ -18776,18 +18773,16 @@ static ws_error wsi_test_check(wsi_client *client, const ws_server *server, cons
 
 /* Connects both ends. A server that takes no more connections answers 503. */
 static ws_error wsi_test_join(wsi_client *client, ws_server *server, const char *target) {
-    static const char host[] = "ws://localhost";
-    ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, NULL};
     wsi_test *test = wsi_test_of(client);
+    ws_transport transport = {wsi_test_open, wsi_test_read, wsi_test_write, wsi_test_shut, wsi_test_close, NULL, test};
     wsi_memory *memory = wsi_client_memory(client);
     wsi_buffer url = {NULL, 0, 0};
-    bool good = wsi_buffer_append(memory, &url, host, sizeof host - 1)
+    bool good = wsi_buffer_append(memory, &url, "ws://localhost", 14)
                 && wsi_buffer_append(memory, &url, target, strlen(target))
                 && wsi_client_set_url(client, wsi_text((const char *)url.data, url.size));
     wsi_buffer_free(memory, &url);
     if (!good)
         return client->conn->broken ? WS_ERROR_URL : WS_ERROR_MEMORY;
-    transport.user = test;
     client->transport = server->transport = transport;
     client->config.transport = &client->transport;
     server->endpoint.transport = &server->transport;
