@@ -317,6 +317,17 @@ static void test_reasons(void) {
             CHECK(strcmp(wsi_http_reason(used[i]), wsi_http_reason(299)) != 0);
 }
 
+static void test_methods(void) {
+    static const char *const others[] = {"", "get", "GE", "GETS", "OPTION", "TRACE", "CONNECT"};
+    if (!test_begin("methods that handlers can serve"))
+        return;
+    for (unsigned i = 0; i < WSI_HTTP_METHODS; i++)
+        CHECK_EQ(wsi_http_method(wsi_text_z(wsi_http_methods[i])), i);
+    CHECK_STR(wsi_http_methods[WSI_HTTP_METHODS], "");
+    for (size_t i = 0; i < COUNT(others); i++)
+        test_equal(wsi_http_method(wsi_text_z(others[i])), WSI_HTTP_METHODS, others[i], __FILE__, __LINE__);
+}
+
 static void test_forms(void) {
     static const struct { const char *text, *wanted; } cases[] = {
         {"", ""}, {"a", "a||"}, {"a=", "a||"}, {"=", ""}, {"=b", "|b|"}, {"&&", ""}, {"a&b", "a||b||"},
@@ -400,6 +411,7 @@ int main(int argc, char **argv) {
     test_scan();
     test_headers();
     test_reasons();
+    test_methods();
     test_forms();
     test_dates();
     return test_finish();

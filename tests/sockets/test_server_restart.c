@@ -268,13 +268,13 @@ static int serve(char **arguments) {
 
 enum { LOADERS = 4, PROCESSES = 6, SEEN = 40 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for load.pid */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for load.pid and *load.stop */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 typedef struct load { /* a thread's */
     const char *path;
     uint16_t port;
-    volatile sig_atomic_t *stop;
+    bool *stop;
     unsigned answers, refused, broken, changes;
     long pid; /* of the process that answered last */
 } load;
@@ -307,9 +307,16 @@ static long ask_once(load *l) {
     return atol(body + 4);
 }
 
+static bool stopped(const load *l) {
+    (void)pthread_mutex_lock(&lock);
+    bool stop = *l->stop;
+    (void)pthread_mutex_unlock(&lock);
+    return stop;
+}
+
 static void *ask_always(void *argument) {
     load *l = (load *)argument;
-    while (!*l->stop) {
+    while (!stopped(l)) {
         long pid = ask_once(l);
         if (!pid || pid == l->pid)
             continue;
@@ -332,7 +339,7 @@ static void wait_for_all(const load *loads, long pid) {
 }
 
 static void test_replaced(bool local) {
-    static volatile sig_atomic_t stop;
+    bool stop = false;
     const char *path = local ? in_folder("served") : NULL;
     struct { long pid; uint16_t port; } news, next;
     load loads[LOADERS];
@@ -356,7 +363,6 @@ static void test_replaced(bool local) {
     (void)close(fd); /* or connections would wait for this process when all others are gone */
     (void)close(ends[1]);
     CHECK(read(ends[0], &news, sizeof news) == (ssize_t)sizeof news);
-    stop = 0;
     memset(loads, 0, sizeof loads);
     for (int i = 0; i < LOADERS; i++) {
         loads[i].path = path;
@@ -380,7 +386,9 @@ static void test_replaced(bool local) {
     load own = {path, news.port, NULL, 0, 0, 0, 0, 0};
     while (own.refused + own.broken == 0 && ask_once(&own) != news.pid) {}
     wait_for_all(loads, news.pid);
-    stop = 1;
+    (void)pthread_mutex_lock(&lock);
+    stop = true;
+    (void)pthread_mutex_unlock(&lock);
     for (int i = 0; i < LOADERS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
         CHECK(loads[i].changes > PROCESSES);
