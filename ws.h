@@ -1386,7 +1386,7 @@ typedef struct wsi_engine {
     uint8_t window_bits; /* in: the low four bits, out: the high four */
     uint16_t threshold;
 #endif
-    uint8_t key[4];      /* of this frame */
+    uint8_t key[4];      /* masks the rest of this frame */
     uint16_t close_code;
     uint32_t utf8;        /* state of the UTF-8 validator for the message being received */
     uint32_t utf8_out;    /* the same for the message sent in parts */
@@ -2531,7 +2531,7 @@ static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     return i;
 }
 #else
-/* The same within one block. */
+/* The same for one block: WSI_HTTP_BLOCK bytes. */
 #if defined(__GNUC__) && defined(__SSE2__)
 enum { WSI_HTTP_BLOCK = 16 };
 
@@ -2592,7 +2592,7 @@ static size_t wsi_http_scan(const uint8_t *data, size_t from, size_t size) {
 /* Removes the first line from a head and returns it without its CRLF. */
 static wsi_slice wsi_http_line(wsi_slice *head) {
     wsi_slice line = {NULL, 0};
-    if (wsi_text_until(head, '\n', &line) && line.size) /* drops the CR without checking that it is one */
+    if (wsi_text_until(head, '\n', &line) && line.size) /* the byte before the LF is taken to be a CR */
         line.size--;
     return line;
 }
@@ -2606,7 +2606,7 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
 }
 
 #if !defined(WS_NO_SERVER) && (!defined(WS_NO_NET) || !defined(WS_NO_DEFLATE))
-/* Removes lines up to the next field of this name, in any letter case. The head is known to be well-formed. */
+/* Finds the next field of this name, in any letter case; removes the lines up to it. The head is known to be valid. */
 static bool wsi_http_find(wsi_slice *head, const char *known, wsi_slice *value) {
     wsi_slice name;
     while (wsi_http_field(wsi_http_line(head), &name, value))
@@ -2703,7 +2703,7 @@ static bool wsi_http_is_header(const char *line, const char *name) {
 #endif
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_NET)
-/* Whether the answer has neither body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
+/* Whether an answer with this status has neither body nor Content-Length (RFC 9110 8.6, 15.3.5, 15.4.5). */
 static bool wsi_http_bodiless(int status) { return status == 204 || status == 304; }
 
 /* A character of a host's name (RFC 3986 3.2.2): letters, digits and -._~%!$&'()*+,;= */
@@ -2819,8 +2819,8 @@ typedef enum wsi_field {
 
 typedef struct wsi_http_seen { /* what is known while a head is read */
     wsi_size length;
-    unsigned fields; /* a bit for each wsi_field */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: other than chunked */
+    unsigned fields; /* a bit for each wsi_field that has appeared */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: with a coding beside chunked */
     bool version_13, bad; /* from here on, HANDSHAKE's fields */
     unsigned protocol_count;
     wsi_slice protocols[WSI_BRIEF ? 1 : WSI_HTTP_MAX_PROTOCOLS];
@@ -2897,7 +2897,7 @@ static const char wsi_http_reasons[] = /* one object, like wsi_error_texts */
     "200 OK\0" "400 Bad Request\0" "403 Forbidden\0" "404 Not Found\0" "405 Method Not Allowed\0"
     "408 Request Timeout\0" "417 Expectation Failed\0" "426 Upgrade Required\0" "431 Request Header Fields Too Large\0"
     "501 Not Implemented\0" "505 HTTP Version Not Supported\0"
-#ifndef WS_SMALL /* which has only what an engine or a page sends by itself */
+#ifndef WS_SMALL /* the statuses above are those that an engine or a page sends by itself */
     "101 Switching Protocols\0" "201 Created\0" "202 Accepted\0" "204 No Content\0" "301 Moved Permanently\0"
     "302 Found\0" "303 See Other\0" "304 Not Modified\0" "307 Temporary Redirect\0" "308 Permanent Redirect\0"
     "401 Unauthorized\0" "409 Conflict\0" "410 Gone\0" "413 Content Too Large\0" "415 Unsupported Media Type\0"
@@ -3771,7 +3771,7 @@ static bool wsi_env_random(const wsi_env *env, void *to, size_t size) {
 }
 #endif
 
-/* Puts a zero byte after an event's data. wsi_window_restore puts the original byte back. */
+/* Puts a zero byte at the end of an event's data. wsi_window_restore puts the original byte back. */
 WSI_SHARED void wsi_window_patch(wsi_window *window, uint8_t *at) {
     window->patched = at;
     window->saved = *at;
@@ -3930,7 +3930,7 @@ static bool wsi_engine_responded(wsi_engine *e, bool sent, bool keep) {
     return sent;
 }
 
-/* Answers a request over HTTP. more: further header lines, each with CRLF. Without keep, closes the connection. */
+/* Answers a request over HTTP. more: further header lines, each with CRLF. keep: leaves the connection open. */
 static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, const char *more,
                                wsi_slice body, bool keep) {
     bool head_only = wsi_http_bodiless(status) || wsi_http_is_method(&e->env->request, "HEAD");
@@ -4420,7 +4420,7 @@ static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
 }
 
 /* Pings a silent peer, and closes the connection at a deadline. Returns when to call again. looked: when the loop last
-   began to poll. The peer may have met a deadline after that time. */
+   began to poll. A deadline after that time may have been met by bytes that are not read yet. */
 static wsi_time wsi_engine_tick(wsi_engine *e, wsi_window *window, wsi_time looked, wsi_time now) {
     const ws_limits *limits = &e->env->limits;
     wsi_time since = e->since, due;
