@@ -50,11 +50,8 @@ TESTS += $(addprefix $(BUILD)/plain_test_,$(PLAIN))
 TESTS += $(BUILD)/unit_test # an example that is a test
 TESTS += $(foreach poller,epoll kqueue,$(addprefix $(BUILD)/$(poller)_test_,client_offers server_peers))
 # All programs; of TLS those that test it over its own sockets.
-WINDOWS_SLOW = $(addprefix $(BUILD)/windows/test_,client_reconnect client_retry life_reentrancy receive_unfinished \
-	loop_fault)
 WINDOWS_OF_TLS = $(addprefix $(BUILD)/windows/test_,tls tls_certificates tls_handshake tls_trust receive_tls_pause)
-WINDOWS = $(filter-out $(WINDOWS_SLOW) $(WINDOWS_OF_TLS),\
-	$(patsubst %.c,$(BUILD)/windows/%,$(notdir $(wildcard tests/*/test_*.c))))
+WINDOWS = $(filter-out $(WINDOWS_OF_TLS),$(patsubst %.c,$(BUILD)/windows/%,$(notdir $(wildcard tests/*/test_*.c))))
 WINDOWS_TLS = $(WINDOWS_OF_TLS) $(addprefix $(BUILD)/windows/test_,session client_urls)
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
 	wscat.exe short_wscat.exe driver.exe))
@@ -79,7 +76,7 @@ endif
 
 .DELETE_ON_ERROR: # or half of build/code/ws.h would pass for the whole
 .PHONY: all run cluster test tests_notls small examples windows windows32 windows_programs windows_tls \
-	windows_tls_programs windows_slow asan tsan msan m32 big_endian valgrind coverage mutants programs nightly fuzz \
+	windows_tls_programs asan tsan msan m32 big_endian valgrind coverage mutants programs nightly fuzz \
 	check interop bench sizes firmware lwip slim install uninstall clean
 
 all: examples
@@ -121,10 +118,6 @@ windows_tls: $(BUILD)/echo $(BUILD)/wscat $(BUILD)/driver
 	@$(MAKE) windows_tls_programs BUILD=$(BUILD)/windows_tls OPENSSL=$(BUILD)/openssl_mingw
 windows_tls_programs: $(WINDOWS_TLS) $(addprefix $(BUILD)/windows/,echo.exe client.exe driver.exe)
 	@tests/run $(WINDOWS_TLS) tests/interop/windows_tls.py
-
-windows_slow: $(WINDOWS_SLOW) # what make windows leaves to make nightly
-	@$(WINEBOOT) >$(BUILD)/windows/wineboot.log 2>&1
-	@tests/run $(WINDOWS_SLOW)
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
 	@$(MAKE) test $(ASAN)
@@ -172,7 +165,7 @@ MUTATED = $(if $(filter no,$(SANITIZED)),BUILD=build/quick INLINE=no SMALL="$(SM
 programs: $(PROGRAMS)
 
 nightly: # one by one: what takes too long for .ci/run
-	@for target in small windows_slow windows_tls mutants tsan msan m32 big_endian valgrind fuzz; do \
+	@for target in small mutants tsan msan m32 big_endian valgrind fuzz; do \
 		$(MAKE) $$target || failed="$$failed $$target"; done; \
 	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
