@@ -49,7 +49,7 @@
 
    FIRMWARE     Use the engine alone: WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
                 `make firmware` measures examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano).
-                Flash: 8,470 bytes as a server, 7,850 as a client, 11,830 with both roles, 17,470 without WS_SMALL.
+                Flash: 8,470 bytes as a server (17,470 without WS_SMALL), 7,850 as a client, 11,830 with both roles.
                 RAM: 200 bytes beside its memory, and 536 bytes of stack. With 1 KiB of memory a server accepts heads
                 of up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
@@ -413,10 +413,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and resume reading from a connection, for a program that cannot keep up. No data is lost: up to a receive buffer
-   waits here, the rest at the peer. ws_resume delivers the data at the end of the loop's round. While paused, pings are
-   not answered, so the peer may give up, and its close is not noticed. The peer counts as alive while its TCP answers
-   our pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
+/* Stop and resume reading from a connection, for a program that cannot keep up. No data is lost: at most one receive
+   buffer waits here, the rest at the peer. ws_resume delivers it when the round ends. While paused, pings are not
+   answered, so the peer may give up, and its close is not noticed. The peer counts as alive while its TCP acknowledges
+   pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -503,7 +503,7 @@ typedef struct ws_transport {
 } ws_transport;
 
 #ifndef WS_NO_SERVER
-/* Replaces the certificate of a server with TLS; open connections keep theirs. false: nothing has changed;
+/* Replaces a TLS server's certificate; open connections keep theirs. false: nothing has changed;
    ws_loop_error_text says why, but ws_loop_error stays as it was. */
 WS_API bool ws_server_tls(ws_server *server, const ws_tls_config *config);
 #endif
@@ -517,15 +517,15 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* replaces on_message: messages of any size, in chunks */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes had to be queued,
-                                        ws_buffered returned more than 0, or a send or broadcast failed with BUFFERED or
-                                        because a message in parts was unfinished; never from inside such a call */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after one of these: bytes
+                                        were queued; ws_buffered was above 0; a send or broadcast failed, with BUFFERED
+                                        or because a message in parts was unfinished. Never from inside such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
-    const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks its first offered */
+    const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; a client's is in its config */
-    void (*on_pong)(ws_conn *conn, ws_message payload); /* answers ws_ping or limits.ping_ms, or comes unasked */
+    void (*on_pong)(ws_conn *conn, ws_message payload); /* a pong to ws_ping or limits.ping_ms, or an unasked one */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
@@ -610,7 +610,7 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
 /* The value of a parameter in the route's pattern, percent-decoded; NULL: the pattern has no such parameter. The peer
-   chose it: any UTF-8 without zeros. Valid until on_close returns. Only on_request can read query, headers, cookies. */
+   chose it: any UTF-8 without zeros. Valid until on_close returns. Only hooks can read query, headers and cookies. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
@@ -621,7 +621,7 @@ WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
 /* Send a message to all members of a room; ws_broadcast_others leaves out the sender. room NULL: to all open
-   connections of the server, closing those that read too slowly with 1013. The message is framed once. What a member
+   connections of the server; those that read too slowly are closed with 1013. The message is framed once. What a member
    gets in one round of the loop is sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
@@ -640,11 +640,11 @@ typedef enum ws_slow {
     WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
     WS_SLOW_DROP_NEWEST, /* skip this message for that member */
     WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that are queued for that member */
-    WS_SLOW_LATEST       /* queue for each member only the room's latest message, behind what the system holds */
+    WS_SLOW_LATEST       /* keep for each member only the room's latest message, until its socket takes more */
 } ws_slow;
 
 /* Sets a room's policy. Set before anybody joins, it stays until the server ends, or until WS_SLOW_CLOSE is set. Set
-   later, it ends with the last member: for rooms that peers name, call this after ws_join, so that none stays. */
+   later, it ends with the last member: for rooms that peers name, call this after ws_join, so that no policy stays. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -701,7 +701,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
    count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round ends. NULL: answered or abandoned. ws_accept then runs the next hook. */
+/* The kept request, valid until this round ends. Its ws_accept runs the next hook. NULL: answered or abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
 #endif /* WS_NO_SERVER */
@@ -767,11 +767,11 @@ WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may allocate in all: 1 GiB */
-    size_t max_unfinished;  /* how many of these all peers together may use for messages, heads and bodies that have not
-                               fully arrived: a quarter. Beyond it, the peer whose data has not grown for the longest
-                               time is closed with 1013, or refused with 503 */
-    size_t max_spare;       /* how many of these to keep for speed, as a larger receive buffer and free blocks for large
-                               messages, until they are unused for a second: a 64th. 1 or WS_NO_FAST: none */
+    size_t max_unfinished;  /* bytes of max_memory that peers together may use for messages, heads and bodies that have
+                               not fully arrived: a quarter. Beyond it, the peer whose data has not grown for the
+                               longest time is closed with 1013, or refused with 503 */
+    size_t max_spare;       /* bytes of max_memory to keep for speed (a larger receive buffer, free blocks for large
+                               messages), until they are unused for a second: a 64th. 1 or WS_NO_FAST: none */
     size_t receive_size;    /* of the receive and of the send buffer: 64 KiB, at least 16 KiB (WS_SMALL: 2 and 1 KiB) */
     uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
@@ -899,8 +899,8 @@ typedef struct ws_event {
 
 #ifndef WS_NO_ENGINE
 /* The memory_size for heads and messages up to these sizes, with an output_size of `output` (at least message + 272):
-   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's head may also use all but 272 bytes of the output:
-   1 KiB is enough for a head of 751 bytes. */
+   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's head may extend into the output, except its last
+   272 bytes: 1 KiB is enough for a head of 751 bytes. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
@@ -921,7 +921,7 @@ typedef struct ws_engine_config {
     const char *origins;      /* server: see ws_server_config; kept */
 #endif
 #ifndef WS_NO_CLIENT
-    const char *host, *path;  /* client: Host and request target (NULL: "/") */
+    const char *host, *path;  /* client: Host; request target, or NULL for "/" */
     const char *const *headers; /* client: more lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
 #endif
     const ws_deflate_config *deflate; /* kept; NULL, .on false or fixed memory: no compression */
@@ -1056,13 +1056,13 @@ typedef struct ws_client_config {
     uint32_t receive_ms;        /* how long ws_receive waits: without limit */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it reconnects; pauses double. 0: never reconnect */
     uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. A close with 1008 or a
-                                   refusal with 4xx always leads to this pause, except 401 if before_reconnect is set,
-                                   which may get a new token. Each pause is shortened by a random part, up to half */
+                                   refusal with 4xx leads to this pause, but not 429 with Retry-After, nor 401 if
+                                   before_reconnect is set. Each pause is shortened by a random part, up to half */
     uint32_t retry_after_max_ms; /* after 429 or 503 with Retry-After (RFC 9110 10.2.3), that time is added to the
                                    pause, but no more than this: 5 min */
     /* ws_dial: called before each reconnect, for example to get a new token. It may replace the previous *url and
        *headers; new ones are copied. If *url names another host or port, neither the old headers nor the client
-       certificate are sent, unless *headers is set as well. ws_last_error and ws_status tell of the previous attempt.
+       certificate are sent, unless *headers is set as well. ws_last_error and ws_status are of the previous attempt.
        Return false to end all attempts; on_error then gets ARGUMENT. NULL: url and headers stay the same */
     bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
     uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
@@ -1081,13 +1081,13 @@ typedef struct ws_client_config {
                                    what ws_send waited for stays queued. NULL: ws_connect makes a loop */
 } ws_client_config;
 
-/* What a client has no field for: - A key with a password: set tls.ssl_ctx to an SSL_CTX_new(TLS_client_method()) with
-   SSL_CTX_set_default_passwd_cb, SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and
-   SSL_CTX_set_default_verify_paths. - Pinning: call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin) for it, too.
-   OpenSSL calls pin(good, store) for each certificate of the chain: return good. For the server's own, where
-   X509_STORE_CTX_get_error_depth(store) is 0, return 0 if X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store)
-   is not one that you know. - SOCKS5: set unix_path to the socket of a tunnel such as ssh -L, or write a transport for
-   the proxy's host and port whose read and write first speak RFC 1928 on link->descriptor. */
+/* What a client has no field for:
+   - A key with a password: set tls.ssl_ctx to an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
+     SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
+   - Pinning: on such an SSL_CTX call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin), too. OpenSSL then calls
+     pin(good, store) for each certificate: return good, but 0 if X509_STORE_CTX_get_error_depth(store) is 0 and
+     X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store), the server's own, is not one that you know.
+   - SOCKS5: set unix_path to a tunnel's socket (ssh -L), or dial the proxy with a transport that speaks RFC 1928. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
    has failed; pass it to ws_free in both cases. "user:password@" becomes Basic credentials. If it has failed,
@@ -1111,14 +1111,14 @@ WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, also between attempts; but not if the first attempt failed for its url or config. In on_error, ws_state
+   or ws_drop, also between attempts; but not if url or config made the first attempt fail. In on_error, ws_state
    is WS_CONNECTING if another attempt follows, else WS_CLOSED. url, handler and config are copied. NULL: url or handler
    is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
-/* The response to a client: its status (0: none came); its first header of that name, or the one at index, counted from
-   0, for headers such as Set-Cookie that may repeat (NULL: absent); the body of a refusal ("": none), up to limits.body
-   and as far as it came within handshake_ms. Valid until the next attempt. */
+/* The response to a client: its status (0: none came); its first header of that name (NULL: absent), or the one at
+   index, from 0, since headers such as Set-Cookie may repeat; the body of a refusal ("": none), up to limits.body, and
+   as far as it came within handshake_ms. Valid until the next attempt. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
@@ -1132,7 +1132,7 @@ WS_API const char *ws_body(const ws_conn *conn);
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
-    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or at a text that is not UTF-8 */
+    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or, if not UTF-8, at the start */
     WS_JSON_TOO_DEEP,   /* nested too deeply; data points at the bracket */
     WS_JSON_NULL, WS_JSON_BOOL, WS_JSON_NUMBER, WS_JSON_STRING, WS_JSON_ARRAY, WS_JSON_OBJECT
 } ws_json_type;
@@ -1204,7 +1204,7 @@ WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
    not listed here, or the result is not JSON (which is checked only if it fits).
      'name'         a string: write single quotes for double quotes, and \' for an apostrophe in a string
      %s %.*s        a text, written as a quoted and escaped string; NULL: null. Not inside ''
-     %-s %-.*s      a valid JSON value, written unchanged: flag ? "true" : "false"; NULL: null
+     %-s %-.*s      a valid JSON value, unchanged, such as flag ? "true" : "false"; NULL: null
      %d %i %u       an integer, with hh h l ll z j t before the letter, as in PRId64
      %f %e %g       a double with the 15 to 17 digits that read back the same; NaN and infinity: null
      %.2f           the same, rounded as printf does, to up to 30 places. The decimal point is '.' in any locale
@@ -5962,7 +5962,7 @@ typedef struct wsi_inflate {
     uint32_t length, distance;
     uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths read so far */
     uint8_t lengths[320];
-    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while lengths are read, the table of the codes for lengths */
+    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while code lengths are read, the table of their codes */
     uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
 } wsi_inflate;
 
@@ -6030,8 +6030,8 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. All were read in this call: the one before left fewer bits than its next
-   step needed, and that step is done. */
+/* Returns unused whole bytes to the input. All were read in this call: the bits that the previous call left were too
+   few for its next step, which has used them. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
         io->in -= z->count >> 3;
@@ -6591,7 +6591,7 @@ struct wsi_deflate {
     uint8_t *window;       /* with takeover: room for `reach` and a portion, which is half as many bytes */
     size_t filled;         /* bytes in the window */
     uint32_t reach;        /* the largest distance */
-    uint32_t base;         /* number of the position data[0] */
+    uint32_t base;         /* the position number of data[0] */
     const uint8_t *data;   /* where the history begins */
     uint16_t *heads;       /* for each hash of four bytes, its last position */
     uint16_t *links;       /* with chains: for each position, the distance to the one before with the same hash */
@@ -12426,7 +12426,7 @@ static void wsi_conn_resume(ws_conn *conn) {
     wsi_conn_interest(conn);
 }
 
-/* Sends pending bytes. true: the peer took some, so it is alive. A socket that was never full tells nothing of it. */
+/* Sends pending bytes. true: the peer took some, so it is alive. A socket that was never full does not show it. */
 static bool wsi_conn_flush_pending(ws_conn *conn) {
     size_t before = conn->blocked ? conn->queue.size : 0;
     conn->blocked = false;
@@ -15922,7 +15922,7 @@ WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *
     if (charset && *charset
         && (!wsi_text_token(wsi_text_z(charset))
             || snprintf(parameter, sizeof parameter, "; charset=%s", charset) >= (int)sizeof parameter))
-        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "it is not a name");
+        return wsi_server_fail(server, WS_ERROR_ARGUMENT, "charset", charset, "not a valid name");
     wsi_file opened = wsi_platform_open(folder, true);
     if (opened == WSI_NO_FILE)
         return wsi_server_fail(server, WS_ERROR_FILE, "folder", folder, "it does not exist or cannot be read");

@@ -73,7 +73,7 @@ static void say(ws_conn *conn, ws_message message) {
 }
 
 int main(int argc, char **argv) {
-    /* A token proves who it is, so pages of other sites may connect, too: theirs have none. */
+    /* A token proves who it is, so any site's page may connect: a foreign page has no token. */
     ws_server_config config = {.port = 8000, .origins = "*", .limits = {.message = 4096}};
     ws_loop_config loop_config = {.trace = NULL};
     read_server_options(argc, argv, usage, NULL, &config, &loop_config);

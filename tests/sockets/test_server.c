@@ -260,7 +260,7 @@ static void test_sentences(void) {
             "folder none: it does not exist or cannot be read",
             "page /x: content_type is NULL", "page /x: body is NULL", "page /x: content_type holds a control character",
             "files at /: folder is NULL", "files at /a: a prefix begins and ends with '/', without parameters",
-            "charset a b: it is not a name",
+            "charset a b: not a valid name",
             "handler of /x: methods is a list such as \"GET, POST\", of GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
             "route /x: deflate: window_bits is 8 to 15, level is -1 to 9; or 0, the default"};
         memset(&handler, 0, sizeof handler);
