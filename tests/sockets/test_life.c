@@ -943,7 +943,7 @@ static void test_struct_size(void) {
     for (int i = 0; i < (TEST_SMALL ? 17 : 18); i++) /* a slab of 32 (of 4), and room for their timers */
         (void)net_peer("/");
     size_t before = net.memory.used;
-    for (int i = 0; i < (TEST_SMALL ? 3 : 12); i++)
+    for (int i = 0; i < (TEST_SMALL ? 3 : 11); i++) /* on Windows three more sockets share room for 32 */
         (void)net_peer("/");
     CHECK_EQ(net.memory.used, before);
     NET_END();
