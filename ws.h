@@ -644,7 +644,7 @@ typedef enum ws_slow {
 } ws_slow;
 
 /* Sets a room's policy. Set before anybody joins, it stays until the server ends, or until WS_SLOW_CLOSE is set. Set
-   later, it ends with the last member: for rooms that peers name, call this after ws_join, so that no policy stays. */
+   later, it ends with the last member. For rooms that peers name, call this after ws_join, or each name uses memory. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -1007,7 +1007,7 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
 /* Answers GET and HEAD on paths below prefix ("/" or "/static/") with files of a folder, which each request reads anew.
    Only regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with
    '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission;
-   503: no descriptor is left. false, with the loop's error: FILE: there is no such folder. */
+   503: no descriptor is left. Add it after the routes below prefix. false: FILE: there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
 /* The same for text in a charset other than UTF-8, such as "windows-1252"; "": send no charset. ws_files and ws_page
    send none either for a style sheet that names its own, or a page that does so in its first 1,024 bytes. */
@@ -1111,9 +1111,9 @@ WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, also between attempts; but not if url or config made the first attempt fail. In on_error, ws_state
-   is WS_CONNECTING if another attempt follows, else WS_CLOSED. url, handler and config are copied. NULL: url or handler
-   is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   or ws_drop, also between attempts; but not if url or config made the first attempt fail. In on_error (not in
+   on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied. NULL: url or
+   handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
 /* The response to a client: its status (0: none came); its first header of that name (NULL: absent), or the one at
@@ -18845,10 +18845,10 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
                : !request->http11             ? "a WebSocket needs HTTP/1.1"
                : !request->connection_upgrade ? "Connection does not say Upgrade"
                : !wsi_text_is_base64_16(request->key)
-                   ? "Sec-WebSocket-Key is not 16 bytes in base64"
+                   ? "Sec-WebSocket-Key is missing, or not 16 bytes in base64"
                    : "Sec-WebSocket-Protocol, -Extensions or -Version is malformed, or there is a body";
     case 403: return "no permission to read this file";
-    case 404: return "no route or file has this path";
+    case 404: return request->upgrade ? "no ws_route has this path" : "no route or file has this path";
     case 405: return request->upgrade ? "a WebSocket needs GET" : "no route takes this method on this path";
     case 408: return "it did not arrive in time";
     case 413: return "its body is larger than limits.body";

@@ -137,7 +137,7 @@ static void test_refused(void) {
     config.limits.head = 2000;
     config.limits.handshake_ms = 500;
     CHECK(start(&config) && net_route("/program") && ws_before(net.server, refuse, NULL));
-    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no route or file has this path\nclosed\n");
+    CHECK_REFUSED("/nowhere", NULL, "\nrefused 404: no ws_route has this path\nclosed\n");
     CHECK_REFUSED("/", "Origin: https://evil.example\r\n",
                   "\nrefused 403: Forbidden: the Origin https://evil.example is not in .origins, nor http(s):// "
                   "with the Host 127.0.0.1:");
@@ -163,7 +163,7 @@ static void test_refused(void) {
     peer_text(p, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n");
     CHECK_EQ(peer_status(p), 400);
-    CHECK(holds("\nrefused 400: Sec-WebSocket-Key is not 16 bytes in base64\n"));
+    CHECK(holds("\nrefused 400: Sec-WebSocket-Key is missing, or not 16 bytes in base64\n"));
     p = net_connect();
     peer_text(p, "GET / HTTP/1.1\r\n");
     net_settle();
@@ -308,7 +308,7 @@ static void test_odd_text(void) {
     static const struct { int status; bool upgrade, http11, connection, key; const char *why; } whys[] = {
         {400, false, true, true, true, "the head, path"}, {400, true, false, true, true, "a WebSocket needs HTTP/1.1"},
         {400, true, true, false, true, "Connection does not"},
-        {400, true, true, true, false, "Sec-WebSocket-Key is not"},
+        {400, true, true, true, false, "Sec-WebSocket-Key is missing"},
         {400, true, true, true, true, "Sec-WebSocket-Protocol, "},
         {426, true, true, true, true, "Sec-WebSocket-Version is"}, {403, false, true, true, true, "no permission to"},
         {500, false, true, true, true, "the program gave no answer, or one that cannot be sent, or a file"},
