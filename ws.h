@@ -3936,7 +3936,7 @@ static bool wsi_engine_respond(wsi_engine *e, wsi_window *window, int status, co
     bool head_only = wsi_http_bodiless(status) || wsi_http_is_method(&e->env->request, "HEAD");
     if (status >= 400) {
         WSI_COUNT(e->env->counts.refused[status >= 500], 1);
-        WSI_TRACE(e, WS_TRACE_REFUSED, status, body.data, body.size);
+        WSI_TRACE(e, WS_TRACE_REFUSED, status, body.data, 0);
     }
     bool sent = wsi_engine_respond_head(e, status, more, body.size, keep)
                 && (head_only || wsi_engine_raw(e, body.data, body.size));
@@ -12105,7 +12105,6 @@ static void wsi_conn_release_later(ws_conn *conn) {
     memset(later, 0, sizeof *later);
     wsi_conn_mark_due(wsi_conn_loop(conn), conn);
 }
-
 #else
 static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 #endif /* WS_NO_SERVER */
@@ -12885,7 +12884,6 @@ static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role 
 static bool wsi_endpoint_is_transport(const ws_transport *transport) {
     return transport->open && transport->read && transport->write && transport->shut && transport->close;
 }
-
 #endif
 
 /* --- what programs call --- */
@@ -14477,11 +14475,11 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
     request->route = wsi_server_route(request, server->routes, head->upgrade);
     while (request->route && !head->upgrade && !wsi_server_takes(request->route, head))
         request->route = wsi_server_route(request, request->route->next, false);
+    if (!request->route && head->upgrade)
+        return 404;
     if (!request->route)
-        return head->upgrade                                        ? 404
-               : wsi_server_route(request, server->routes, false) ? 405
-               : wsi_server_route(request, server->routes, true)  ? 426
-                                                                  : 404;
+        return wsi_server_route(request, server->routes, false)  ? 405
+               : wsi_server_route(request, server->routes, true) ? 426 : 404;
     return WSI_ADD_ON(server->forward) ? server->forward->admits(request, secure, why)
                                        : wsi_server_admits(request, secure, why);
 }
@@ -14568,11 +14566,11 @@ static int wsi_kept_ended(wsi_kept *kept) {
 
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user) {
     ws_conn *conn = request ? request->conn : NULL;
+    const wsi_web_calls *web = conn ? WSI_ADD_ON(wsi_conn_loop(conn)->web_calls) : NULL;
     wsi_kept *kept = NULL;
     if (!request || request->stage != WSI_RUNNING || request->status || conn->engine.state != WSI_ASKED)
         return 0;
-    if (conn->generation <= UINT32_MAX - 4
-        && (!request->kept || request->server->endpoint.loop->web_calls->keep_body(request)))
+    if (conn->generation <= UINT32_MAX - 4 && (!request->kept || !web || web->keep_body(request)))
         kept = wsi_kept_wait(request, WSI_KEPT, wsi_kept_ended, wsi_server_proceed);
     if (!kept) {
         (void)wsi_request_fail(request, 503);
@@ -14862,7 +14860,7 @@ static ws_error wsi_listener_add(ws_server *server, const ws_server_config *conf
     ws_error error = opens ? wsi_listener_bind(listener, config, &name, &why) : WS_OK;
     if (!error && opens && !wsi_poll_set(&loop->poll, &listener->source, WS_READ))
         error = WS_ERROR_DESCRIPTORS;
-    if (error && !wsi_listener_is_given(config))
+    if (error && listener->source.link.descriptor != WSI_NO_SOCKET && !wsi_listener_is_given(config))
         wsi_listener_close(listener);
     if (error)
         return wsi_reason_set(&loop->why, error, "%s %s", wsi_reason_text(&name), why ? why : ws_error_text(error));
@@ -18938,8 +18936,8 @@ static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
     event->bytes_out = extra->bytes[1];
 }
 
-/* data and size hold, for HEAD: the head; REFUSED: the answer's body or, without a connection, the descriptor;
-   TLS_FAILED: the text; IN, OUT: see wsi_trace_frame; PAUSED, DROPPED, LATE: size. */
+/* data and size hold, for HEAD: the head; REFUSED: the answer's body, which ends with a zero, or without a
+   connection the descriptor; TLS_FAILED: the text; IN, OUT: see wsi_trace_frame; PAUSED, DROPPED, LATE: size. */
 WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                              size_t size) {
     const ws_loop *loop = (const ws_loop *)(const void *)((char *)tracer - offsetof(ws_loop, tracer));

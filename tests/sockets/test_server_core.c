@@ -85,9 +85,32 @@ static void test_hook(void) {
     NET_END();
 }
 
+static ws_id kept;
+
+static void keep(ws_request *request, void *user) {
+    (void)user;
+    kept = ws_keep(request, NULL, NULL);
+}
+
+static void test_keep(void) {
+    if (!test_begin("two hooks keep a request, one after the other"))
+        return;
+    CHECK(start() && ws_before(net.server, keep, NULL) && ws_before(net.server, keep, NULL));
+    peer *p = net_connect();
+    peer_upgrade(p, "/", NULL);
+    for (int hooks = 0; hooks < 2; hooks++) {
+        CHECK(net_settle() && p->in.size == 0);
+        CHECK(ws_accept(ws_kept(net.loop, kept), NULL));
+    }
+    CHECK_EQ(peer_take_status(p), 101);
+    CHECK(!ws_kept(net.loop, kept) && peer_echo(p, "open"));
+    NET_END();
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_requests();
     test_hook();
+    test_keep();
     return test_finish();
 }

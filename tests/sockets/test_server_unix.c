@@ -1,6 +1,28 @@
 /* SERVER: listening on a Unix socket: no file of others is removed, and nothing blocks. */
 #include "../helpers/calls.h"
 
+#ifndef _WIN32
+/* A file that ws.h removes is another program's once a socket is closed: at the same path, with the same inode. */
+static const char *path_taken; /* NULL: nobody takes it */
+static char path_again[300];   /* a second name of the file */
+static int renamed;            /* how often the second name became the first */
+
+static int taken_unlink(const char *path) {
+    if (path_taken && calls.inside && link(path, path_again) != 0)
+        return -1;
+    return unlink(path);
+}
+
+static int taken_close(int fd) {
+    int result = close(fd);
+    if (path_taken && calls.inside && rename(path_again, path_taken) == 0)
+        renamed++;
+    return result;
+}
+
+#define unlink taken_unlink
+#define close taken_close
+#endif
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
@@ -260,6 +282,37 @@ static void test_faults(void) {
     CHECK_EQ(chmods, 1); /* the error text is the system's */
 }
 
+#ifndef _WIN32
+/* A file that has the removed one's inode number is not removed. */
+static void test_taken(void) {
+    char path[300];
+    ws_server_config config;
+    if (!test_begin("the mode cannot be set, and another program takes the path"))
+        return;
+    memset(&config, 0, sizeof config);
+    (void)snprintf(path, sizeof path, "%s/taken", folder);
+    (void)snprintf(path_again, sizeof path_again, "%s/again", folder);
+    config.unix_path = path;
+    config.unix_mode = 0600;
+    net_start_loop(NULL);
+    calls_reset();
+    calls.fail_at[CALLS_CHMOD] = 1;
+    calls.error = EPERM;
+    path_taken = path;
+    net_inside(true);
+    net.server = ws_listen(net.loop, &config);
+    net_inside(false);
+    path_taken = NULL;
+    calls_reset();
+    CHECK(renamed == 1 && !net.server && exists(path) && !exists(path_again));
+    NET_END();
+    (void)remove(path);
+    (void)remove(path_again);
+}
+#else
+static void test_taken(void) {}
+#endif
+
 #ifdef __linux__
 #define LIMIT "a unix_path has 1 to 107 bytes"
 #else
@@ -328,6 +381,7 @@ int main(int argc, char **argv) {
     test_no_folder();
     test_successor();
     test_faults();
+    test_taken();
     test_mode();
     test_bad_path();
     (void)test_begin("the folder is empty at the end");

@@ -14,6 +14,8 @@ static void told(const ws_trace_event *event, void *user) {
     last = *event;
     CHECK(user == lines && event->text && (event->conn != NULL) == (event->id != 0));
     CHECK_EQ(event->time, ws_now(net.loop));
+    if (event->kind == WS_TRACE_REFUSED)
+        CHECK(event->size == 0 && !event->data && event->data_size == 0);
     ws_trace_text(event, text, sizeof text);
     from = strchr(text, '#');
     from = from ? strchr(from, ' ') : NULL;
