@@ -104,7 +104,7 @@ examples: $(EXAMPLES)
 WINEBOOT = WINEDEBUG=-all wineboot -i
 windows: $(WINDOWS) $(BOUNDARY) # under wine
 	@$(WINEBOOT) >$(BUILD)/windows/wineboot.log 2>&1
-	@tests/run $(WINDOWS) tests/interop/windows.py
+	@tests/run $(WINDOWS) -- tests/interop/windows.py # its Ctrl-C ends other programs of wine, too
 
 windows32: # the same for 32 bit
 	@tests/wine32 --make
@@ -117,7 +117,7 @@ windows_tls: $(BUILD)/echo $(BUILD)/wscat $(BUILD)/driver
 	@$(WINEBOOT) >$(BUILD)/openssl_mingw/wineboot.log 2>&1
 	@$(MAKE) windows_tls_programs BUILD=$(BUILD)/windows_tls OPENSSL=$(BUILD)/openssl_mingw
 windows_tls_programs: $(WINDOWS_TLS) $(addprefix $(BUILD)/windows/,echo.exe client.exe driver.exe)
-	@tests/run $(WINDOWS_TLS) tests/interop/windows_tls.py
+	@tests/run $(WINDOWS_TLS) -- tests/interop/windows_tls.py
 
 asan: # by clang where it is: it compiles in half the time, and finds offsets of NULL
 	@$(MAKE) test $(ASAN)
