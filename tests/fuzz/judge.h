@@ -73,8 +73,8 @@ static inline bool judge_utf8(const uint8_t *text, size_t size) {
     for (size_t i = 0; i < size;) {
         unsigned first = text[i++];
         unsigned more = first < 0x80 ? 0 : first >> 5 == 6 ? 1 : first >> 4 == 14 ? 2 : first >> 3 == 30 ? 3 : 9;
-        uint32_t value = more == 9 ? 0 : more ? first & (0x3fu >> more) : first;
-        if (more > size - i) /* 9, too */
+        uint32_t value = more ? first & (0x3fu >> more) : first;
+        if (more == 9 || more > size - i)
             return false;
         for (unsigned k = 0; k < more; k++, i++) {
             if (text[i] >> 6 != 2)
