@@ -9887,14 +9887,12 @@ static int wsi_kernel_open(void) {
     return descriptor;
 }
 
-static bool wsi_kernel_filter(int descriptor, wsi_source *source, short filter, bool wanted) {
+/* Sets or deletes one filter: WS_READ's or WS_WRITE's. */
+static bool wsi_kernel_filter(int descriptor, wsi_source *source, unsigned which, unsigned interest) {
     struct kevent change;
-    memset(&change, 0, sizeof change);
-    change.ident = (uintptr_t)source->link.descriptor;
-    change.filter = filter;
-    change.flags = wanted ? EV_ADD : EV_DELETE;
-    change.udata = source;
-    return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !wanted;
+    EV_SET(&change, (uintptr_t)source->link.descriptor, which == WS_READ ? EVFILT_READ : EVFILT_WRITE,
+           interest & which ? EV_ADD : EV_DELETE, 0, 0, source);
+    return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !(interest & which);
 }
 
 /* kqueue accepts regular files, but stops reporting one at its end. */
@@ -9907,12 +9905,12 @@ static bool wsi_kernel_is_file(int descriptor) {
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     if (interest && !source->link.interest && wsi_kernel_is_file(source->link.descriptor))
         return false;
-    if (wsi_kernel_filter(descriptor, source, EVFILT_READ, (interest & WS_READ) != 0)
-        && wsi_kernel_filter(descriptor, source, EVFILT_WRITE, (interest & WS_WRITE) != 0))
+    if (wsi_kernel_filter(descriptor, source, WS_READ, interest)
+        && wsi_kernel_filter(descriptor, source, WS_WRITE, interest))
         return true;
     int error = errno;
-    (void)wsi_kernel_filter(descriptor, source, EVFILT_READ, false);
-    (void)wsi_kernel_filter(descriptor, source, EVFILT_WRITE, false);
+    (void)wsi_kernel_filter(descriptor, source, WS_READ, 0);
+    (void)wsi_kernel_filter(descriptor, source, WS_WRITE, 0);
     errno = error;
     return false;
 }

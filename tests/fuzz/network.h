@@ -18,11 +18,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
-#include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#endif
+#if defined(__linux__) || defined(__APPLE__)
+#include <sys/random.h>
 #endif
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-/* For make check: compiles the BSDs' branches of ws.h with the headers of musl. The BSDs have arc4random_buf, but no
-   getrandom. */
+/* For make check: compiles DragonFly's branches of ws.h with the headers of musl. DragonFly has arc4random_buf, but no
+   getrandom here. */
 #include <stddef.h>
 void arc4random_buf(void *data, size_t size);
 #define getrandom there_is_none

@@ -31,7 +31,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/random.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -39,6 +38,9 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
+#endif
+#if defined(__linux__) || defined(__APPLE__)
+#include <sys/random.h>
 #endif
 #if defined(WSI_KQUEUE)
 #include <sys/event.h> /* of tests/helpers/kqueue */

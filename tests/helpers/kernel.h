@@ -48,6 +48,8 @@
 #endif
 #if defined(__linux__)
 #include <sys/epoll.h>
+#endif
+#if defined(__linux__) || defined(__APPLE__)
 #include <sys/random.h>
 #endif
 
@@ -1155,6 +1157,7 @@ static inline void kernel_begin(uint64_t seed) {
 #define connect kernel_connect
 #define socketpair kernel_socketpair
 #define pthread_create kernel_thread
+#undef pthread_sigmask /* a macro on NetBSD */
 #define pthread_sigmask kernel_mask
 #define realloc kernel_realloc
 #define clock_gettime kernel_clock

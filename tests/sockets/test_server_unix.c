@@ -29,7 +29,9 @@ static int taken_close(int fd) {
 #include "../helpers/net.h"
 
 #include <signal.h>
-#include <sys/sysmacros.h>
+#if defined(__linux__)
+#include <sys/sysmacros.h> /* makedev */
+#endif
 
 static char folder[] = "build/server-unix-XXXXXX"; /* where make runs the tests from */
 
@@ -50,13 +52,20 @@ static int bound(const char *path, int type, int backlog) {
     return fd;
 }
 
+/* A socket that does not block. */
+static int client(void) {
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    return fd;
+}
+
 /* Connects until the system says that no more fit. Returns how many there are. */
 static size_t fill(const char *path, int *fds, size_t most) {
     struct sockaddr_un address;
     size_t count = 0;
     CHECK(wsi_platform_unix(path, &address));
     for (; count < most; count++) {
-        fds[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        fds[count] = client();
         if (connect(fds[count], (struct sockaddr *)&address, sizeof address) != 0)
             break;
     }
@@ -79,7 +88,7 @@ static bool exists(const char *path) {
 /* Whether the socket at the path takes connections. */
 static bool answers(const char *path) {
     struct sockaddr_un address;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    int fd = client();
     bool good = wsi_platform_unix(path, &address) && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
     (void)close(fd);
     return good;

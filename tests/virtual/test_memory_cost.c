@@ -15,6 +15,9 @@ static size_t cost_strlen(const char *text) {
 
 #include "../helpers/calls.h"
 
+#undef memcpy /* macros on macOS */
+#undef memmove
+#undef memset
 #define memcpy cost_memcpy
 #define memmove cost_memmove
 #define memset cost_memset

@@ -8,6 +8,9 @@ enum { COST_N = 1024, BASE = 4096, FACTOR = 20 };
 
 #include "../fuzz/network.h"
 
+#undef memcpy /* macros on macOS */
+#undef memmove
+#undef memset
 #define memcpy cost_memcpy
 #define memmove cost_memmove
 #define memset cost_memset

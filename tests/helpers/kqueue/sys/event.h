@@ -29,6 +29,16 @@ struct kevent {
     void *udata;
 };
 
+#define EV_SET(event, a, b, c, d, e, f) \
+    do { \
+        (event)->ident = (a); \
+        (event)->filter = (short)(b); \
+        (event)->flags = (unsigned short)(c); \
+        (event)->fflags = (d); \
+        (event)->data = (e); \
+        (event)->udata = (f); \
+    } while (0)
+
 typedef struct kqueue_note { /* the filters of one descriptor */
     uint32_t wanted;         /* EPOLLIN, EPOLLOUT */
     void *read, *write;      /* udata */
