@@ -3,8 +3,11 @@
    and what libc does with memory is counted by its bytes, so that a figure is the same in each run. */
 #include "../helpers/cost.h"
 
-static int cost_memcmp(const void *a, const void *b, size_t size) {
-    count_bytes += size;
+static int cost_memcmp(const void *a, const void *b, size_t size) { /* like libc's, it may stop where they differ */
+    size_t same = 0;
+    while (same < size && ((const unsigned char *)a)[same] == ((const unsigned char *)b)[same])
+        same++;
+    count_bytes += same < size ? same + 1 : size;
     return memcmp(a, b, size);
 }
 static size_t cost_strlen(const char *text) {
@@ -482,9 +485,47 @@ static void test_protocols(void) {
     CHECK(one > 1000 && many <= IF_SMALL(64u, 2u) * one); /* WS_SMALL has no stack for a list */
 }
 
+/* --- secrets --- */
+
+static bool fixed_hmac(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]) {
+    for (uint8_t i = 0; i < 32; i++)
+        mac[i] = (uint8_t)(i * 7);
+    return !user && key && key_size && data && size;
+}
+
+/* What it costs to refuse a session whose signature is wrong at this place. */
+static unsigned long long signature_cost(size_t wrong) {
+    char signature[WSI_SESSION_MAC + 1] = "";
+    wsi_sessions sessions;
+    memset(&sessions, 0, sizeof sessions);
+    sessions.hmac = fixed_hmac;
+    sessions.keys = "0123456789abcdef\0";
+    CHECK(wsi_session_sign(&sessions, sessions.keys, "session=e30.1", 13, signature));
+    signature[wrong] = signature[wrong] == 'A' ? 'B' : 'A';
+    unsigned long long from = count_blocks * COST_BYTES + count_bytes;
+    bool accepted = wsi_session_signed(&sessions, wsi_text("session=e30.1", 13), signature);
+    unsigned long long to = count_blocks * COST_BYTES + count_bytes;
+    CHECK(!accepted);
+    return to - from;
+}
+
+static void test_signature(void) {
+    if (!test_begin("a wrong signature costs the same, wherever it is wrong"))
+        return;
+    unsigned long long first = signature_cost(0);
+    if (!count_blocks) {
+        test_skip("the compiler counts no blocks");
+        return;
+    }
+    CHECK(first > WSI_SESSION_MAC * COST_BYTES);
+    for (size_t i = 1; i < WSI_SESSION_MAC; i++)
+        CHECK_EQ(signature_cost(i), first);
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     test_protocols();
+    test_signature();
     check_growth("n rooms joined by one connection", rooms_join);
     check_growth("n rooms joined once more", rooms_join_again);
     check_growth("n rooms left", rooms_leave);
