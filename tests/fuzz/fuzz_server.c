@@ -74,6 +74,9 @@ static world w;
 /* Whether these are the bytes of a broadcast. */
 static bool is_broadcast(const uint8_t *data, size_t size, unsigned type) {
     unsigned number = 0;
+    if (size >= 4 && type == 1
+        && (!memcmp(data, "[\"B\"", 4) || !memcmp(data, "{\"B\"", 4) || !memcmp(data, "<i>B", 4)))
+        return true; /* one that `format` made */
     if (size < 12 || data[0] != 'B')
         return false;
     for (int i = 1; i < 11; i++)
@@ -142,10 +145,29 @@ static const char *room_name(unsigned number) {
     return names[number % 5];
 }
 
+/* What few programs do. */
+static void answer_seldom(ws_request *request, unsigned how) {
+    static const char *const text[] = {"Content-Type: text/html", "X-A: 1", NULL};
+    switch (how % 8) {
+    case 0: (void)ws_reply_html(request, 200, "<p title='%s'>%-s</p>", "<\"&'>", "<b>x</b>"); break;
+    case 1: (void)ws_set_session(request, NULL); break;
+    case 2: (void)ws_set_cookie(request, "c", "a b", 0); break;
+    case 3: (void)ws_redirect(request, "/a\r\nX-B: c"); break;
+    case 4: (void)ws_reply_data(request, 304, text, NULL, 0); break;
+    case 5: (void)ws_reply_data(request, 205, text, "x", 1); break;
+    case 6: (void)ws_set_session(request, "{'a':%d}", 7); break;
+    default: (void)ws_reply(request, 200, "text/plain\r\nX-B: c", "echo: no"); break;
+    }
+}
+
 static void answer(ws_request *request, unsigned how) {
     static const char *const headers[] = {"X-A: b", "Set-Cookie: s=1", NULL}, *const bad[] = {"no colon", NULL};
     ws_acceptance acceptance;
     memset(&acceptance, 0, sizeof acceptance);
+    if (how >= 240) {
+        answer_seldom(request, how);
+        return;
+    }
     switch (how % 12) {
     case 0: acceptance.headers = headers; break;
     case 1: acceptance.subprotocol = "chat"; break;
@@ -156,7 +178,7 @@ static void answer(ws_request *request, unsigned how) {
     case 6: (void)ws_redirect(request, "/page"); return;
     case 7: (void)ws_set_cookie(request, "c", "v", 100); return;
     case 8: (void)ws_set_session(request, "{'a':%s}", "b"); return;
-    case 9: (void)ws_reply_json(request, 200, "{'echo':%s}", "x"); return;
+    case 9: (void)ws_reply_json(request, 200, "{'echo':%s,'n':%d,'f':%.2f}", "x", (int)how, how / 3.0); return;
     case 10: acceptance.headers = bad; break;
     default: acceptance.user = NULL; break;
     }
@@ -235,6 +257,23 @@ static void manage(const uint8_t *step) {
     }
 }
 
+/* Calls that no other action makes. */
+static void format(record *r, const uint8_t *step) {
+    const char *room = room_name(step[1]);
+    ws_conn *conn = r ? r->conn : NULL;
+    char text[64];
+    switch (step[0] % 8) {
+    case 0: HOLDS(!r || ws_room_count(w.server, NULL) <= w.opened); break;
+    case 1: (void)ws_broadcast_json(conn, room, "['B',%d,%s]", (int)step[2], room); break;
+    case 2: (void)ws_broadcast_html(conn, room, "<i>B%s</i>", room); break;
+    case 3: (void)ws_server_broadcast_json(w.server, room, "{'B':%.2f}", step[2] / 7.0); break;
+    case 4: (void)ws_broadcast_others_json(conn, room, "{'B':%s", room); break; /* no JSON */
+    case 5: (void)ws_buffered(conn); break;
+    case 6: HOLDS(!ws_peer(conn, text, step[2] % sizeof text) || strlen(text) < step[2] % sizeof text); break;
+    default: (void)ws_every(w.loop, 500 + step[1] * 40u, timer_fired, NULL); break;
+    }
+}
+
 /* step: what, and two arguments. conn: of the callback; NULL: none, then one that the step names. */
 static void act(ws_conn *conn, const uint8_t *step) {
     record *r = record_of(conn);
@@ -253,7 +292,12 @@ static void act(ws_conn *conn, const uint8_t *step) {
         if (r)
             ws_drop(r->conn);
         break;
-    default: w.echoes = step[1] & 1; break;
+    default:
+        if (step[0] & 8)
+            format(r, step);
+        else
+            w.echoes = step[1] & 1;
+        break;
     }
 }
 
@@ -286,6 +330,7 @@ static void on_open(ws_conn *conn) {
         w.clients[r->client].conn = w.record_count - 1;
     w.opened++;
     HOLDS(ws_state(conn) == WS_OPEN && !ws_closed(conn).code);
+    HOLDS(!ws_conn_session(conn).data || ws_json_valid(ws_conn_session(conn).data, ws_conn_session(conn).size));
     if (ws_param(conn, "room"))
         (void)ws_join(conn, ws_param(conn, "room"));
     play(conn);
@@ -327,8 +372,26 @@ static void on_close(ws_conn *conn, ws_close_info why) {
     r->state = ENDED;
 }
 
+/* Looks at all that a request has. */
+static void look_at(ws_request *request) {
+    ws_slice n = ws_request_param(request, "n"), x = ws_request_param(request, "x");
+    ws_message session = ws_session(request);
+    int64_t integer;
+    uint64_t natural;
+    double number;
+    HOLDS(!n.data || ws_slice_integer(n, &integer) || n.size > 18);
+    HOLDS(!x.data || ws_slice_number(x, &number));
+    (void)ws_slice_unsigned(ws_request_header(request, "Content-Length"), &natural);
+    HOLDS(*ws_request_method(request) && ws_request_path(request).data && ws_request_server(request) == w.server);
+    (void)ws_request_raw_query(request);
+    (void)ws_request_query(request, "x");
+    HOLDS(!session.data || !strcmp((const char *)session.data, "{\"a\":\"signed\"}")
+          || !strcmp((const char *)session.data, "{\"a\":\"b\"}") || !strcmp((const char *)session.data, "{\"a\":7}"));
+}
+
 static void on_request(ws_request *request) {
     ws_id id;
+    look_at(request);
     (void)ws_request_query(request, "q");
     (void)ws_request_cookie(request, "secret");
     (void)ws_request_peer(request, (char[64]){0}, 64);
@@ -410,6 +473,53 @@ static void client_handshake(client *c, unsigned how) {
     c->from = c->sent.size;
 }
 
+/* A cookie of a session, as the server signs it; byte `wrong` is altered, if there is one. */
+static const char *signed_session(unsigned wrong) {
+    static char text[400];
+    const wsi_sessions *sessions = w.server ? wsi_session_of(w.server) : NULL;
+    wsi_buffer pair = {NULL, 0, 0};
+    wsi_memory memory;
+    text[0] = 0;
+    wsi_memory_init(&memory, (ws_allocator){NULL, NULL}, SIZE_MAX);
+    if (sessions && wsi_session_write(sessions, &memory, &pair, wsi_text("{\"a\":\"signed\"}", 14),
+                                      virtual_wall(&w.now))) {
+        HOLDS(pair.size < sizeof text);
+        memcpy(text, pair.data, pair.size);
+        text[pair.size] = 0;
+        if (wrong > 8 && wrong < pair.size)
+            text[wrong] ^= 1;
+    }
+    wsi_buffer_free(&memory, &pair);
+    return text;
+}
+
+/* Requests that depend on a further byte; %s is the cookie of a session. */
+static void client_http_seldom(client *c, unsigned how) {
+    static const char *const requests[] = {
+        "GET /session HTTP/1.1\r\nHost: h\r\nCookie: x=y; %s\r\n\r\n",
+        "POST /json HTTP/1.1\r\nHost: h\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: 17\r\n"
+        "Cookie: %s\r\n\r\n{\"user\":[1,2e3]}\n",
+        "POST /json HTTP/1.1\r\nHost: h\r\nContent-Type: a/b+json\r\nContent-Length: 3\r\n\r\n{]}",
+        "POST /form HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n7;q=\"\\\";\"\r\nf=a%%2B%%\r\n4\r\n41&g\r\n0\r\nTrailer: x\r\n\r\n",
+        "GET /files/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Wed, 15 Nov 2051 22:13:20 GMT\r\n\r\n",
+        "GET /files/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n\r\n",
+        "GET /files HTTP/1.1\r\nHost: h\r\n\r\n", "GET /files/%%2e%%2e/ws.h HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /n/-12 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /n/12/0.5/01234567-89ab-cdef-0123-456789ABCDEF HTTP/1.1\r\n"
+        "Host: h\r\n\r\n",
+        "DELETE /n/12/1./01234567-89ab-cdef-0123-456789ABCDEF HTTP/1.1\r\nHost: h\r\nOrigin: null\r\n"
+        "Sec-Fetch-Site: cross-site\r\n\r\n",
+        "POST /post HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: same-site\r\nContent-Length: 1\r\n\r\nx",
+        "GET /page?q=1&q=%%41+b&=&x=%%zz HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4, 10.0.0.1:80\r\n\r\n",
+        "GET /none HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\nCookie: a=\"b\"\r\nCookie: %s\r\n\r\n",
+        "GET /files/CMakeLists.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi",
+        "OPTIONS /page HTTP/1.1\r\nHost: h\r\nAccess-Control-Request-Method: PUT\r\n\r\n"};
+    char text[1000];
+    (void)snprintf(text, sizeof text, requests[how & 15], signed_session(how >> 4 & 7 ? take() : 0));
+    client_send(c, text, strlen(text));
+    client_ask(c, false);
+}
+
 static void client_http(client *c, unsigned how) {
     static const char *const requests[] = {
         "GET /page HTTP/1.1\r\nHost: h\r\nCookie: secret=%s\r\n\r\n",
@@ -433,6 +543,10 @@ static void client_http(client *c, unsigned how) {
     const char *request = requests[how & 15];
     if (c->asked == sizeof c->heads)
         return;
+    if (how & 128) {
+        client_http_seldom(c, how);
+        return;
+    }
     (void)snprintf(text, sizeof text, request, secret_of((size_t)(c - w.clients)));
     client_send(c, text, strlen(text));
     client_ask(c, request[0] == 'H');
@@ -472,6 +586,25 @@ static void client_compressed(client *c, size_t size, unsigned level) {
     bytes_free(&out);
 }
 
+/* The header of a trusted proxy, in front of everything else and never veiled. */
+static void proxy_header(network_peer *peer, unsigned how) {
+    static const char *const lines[] = {"PROXY TCP4 192.0.2.9 192.0.2.1 1 65535\r\n", "PROXY UNKNOWN\r\n",
+                                        "PROXY TCP6 2001:db9::2 ::1 80 443\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n"};
+    uint8_t binary[60] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+    size_t more = how & 1 ? 12 : 36;
+    if (how & 2) {
+        bytes_add(&peer->in, lines[how >> 2 & 3], strlen(lines[how >> 2 & 3]));
+        return;
+    }
+    binary[13] = how & 1 ? 0x11 : 0x21;
+    binary[15] = (uint8_t)more;
+    if (how & 4)
+        binary[12 + (how >> 3 & 3)] ^= (uint8_t)take();
+    for (size_t i = 16; i < sizeof binary; i++)
+        binary[i] = (uint8_t)(i * 7 + how);
+    bytes_add(&peer->in, binary, 16 + more);
+}
+
 static void client_connect(unsigned from) {
     static const char *const hosts[] = {"192.0.2.1", "192.0.2.2", "10.0.0.1", "2001:db8::1", "::ffff:10.0.0.2", ""};
     client *c = &w.clients[w.client_count];
@@ -484,6 +617,10 @@ static void client_connect(unsigned from) {
     memset(c, 0, sizeof *c);
     c->peer = peer;
     c->conn = -1;
+    if (from & 128) {
+        c->raw = true; /* whether it is read depends on who the proxy is */
+        proxy_header(&network.peers[peer], from >> 1);
+    }
     w.client_count++;
 }
 
@@ -675,6 +812,18 @@ static void operate(void) {
     HOLDS(w.memory.used <= w.loop->memory.limit);
 }
 
+/* A trace that writes each event, in as much room as its time gives. */
+static void traced(const ws_trace_event *event, void *user) {
+    char text[300];
+    size_t size = 1 + (size_t)(event->time + (uint64_t)event->kind * 37) % sizeof text;
+    HOLDS(user == &w && event->text && (event->data || !event->data_size));
+    (void)judge_hash(event->data, event->data_size, 0); /* all of it can be read */
+    ws_trace_text(event, text, size);
+    HOLDS(strlen(text) < size);
+    for (const char *at = text; *at; at++)
+        HOLDS(*at >= ' ' && *at <= '~');
+}
+
 static bool add_routes(void) {
     static const char *const keys[] = {"0123456789abcdef0123456789abcdef", NULL};
     ws_handler handler, other;
@@ -701,6 +850,8 @@ static bool add_routes(void) {
     session.keys = keys;
     handler.subprotocols = "superchat, chat";
     return ws_route(w.server, "/context", &handler) && ws_route(w.server, "/sub", &handler)
+           && ws_http(w.server, "GET, DELETE", "/n/{n:int}/{x:float}/{i:uuid}", on_http, NULL)
+           && ws_http_from(w.server, "*", "GET", "/n/-{n:int}", on_http, NULL)
            && ws_page(w.server, "/page", "text/html", "<p>a page</p>") && ws_before(w.server, hook, NULL)
            && ws_sessions(w.server, &session) && ws_http(w.server, "GET, POST", "/{what}", on_http, NULL)
            && ws_files(w.server, "/files/", "tests/packaging");
@@ -742,6 +893,8 @@ static bool start(void) {
     server.max_connections = c & 4 ? 4 : 0;
     server.limits.head = c & 8 ? 700 : 0;
     server.limits.ping_ms = c & 16 ? 1000 : 0;
+    loop.trace = c & 32 ? traced : NULL;
+    loop.trace_user = &w;
     w.loop = ws_loop_new(&loop);
     HOLDS(w.loop);
     w.server = ws_listen(w.loop, &server);
