@@ -311,7 +311,7 @@ static void options(int argc, char **argv) {
         if (!strchr(option.headers[i], ':'))
             bad_usage(option.headers[i], "is not a header: -H needs 'Name: value'");
     if (!option.url)
-        bad_usage("URL", "is missing");
+        bad_usage("URL", "is needed");
     if (config->tls.key_file && !config->tls.cert_file)
         bad_usage("--key", "needs --cert beside it");
     option.wait_ms = seconds(option.wait);

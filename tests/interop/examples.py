@@ -218,7 +218,7 @@ async def wanted():
         error = await refused("gateway", url)
         expect(f"gateway: {url} is no URL", f"\"{url}\"" in error and "wss://" in error, error)
     error = await refused("wscat")
-    expect("wscat: a URL is needed", "\"URL\" is missing" in error, error)
+    expect("wscat: a URL is needed", "\"URL\" is needed" in error, error)
     error = await refused("wscat", "ws://127.0.0.1/", "ws://127.0.0.2/")
     expect("wscat: a second URL is too many", "ws://127.0.0.2/" in error, error)
     error = await refused("wscat", "ws://127.0.0.1/", "-H", "no colon")
