@@ -16436,7 +16436,7 @@ static int wsi_tls_bio_read(BIO *bio, char *data, int size) {
         BIO_set_retry_read(bio);
     if (got < 0)
         wsi_tls_of(link)->ended = true;
-    return got == WS_ENDED ? 0 : -1;
+    return -1;
 }
 
 /* Accepts all bytes, and queues those that the socket does not take. */
@@ -16792,21 +16792,19 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     size_t sent;
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
-    link->budget = 1;
     wsi_tls_keep_buffers(wsi_tls_of(link));
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
 
 static ptrdiff_t wsi_tls_shut(ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
-    ptrdiff_t result = 1;
     if (wsi_tls_of(link)->failed)
         return WS_FAILED;
     if (SSL_in_init(ssl))
         return 1; /* the handshake is not complete, so there is nothing to close */
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
-        result = wsi_tls_result(link);
-    return result == 0 || result == WS_FAILED ? result : wsi_tls_flush(link);
+        (void)wsi_tls_result(link); /* there is no room for the alert: notes that */
+    return wsi_tls_flush(link);
 }
 
 static ws_error wsi_tls_reason(ws_link *link, char *text, size_t size) {

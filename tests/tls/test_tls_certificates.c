@@ -635,7 +635,7 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
     case 0:
         *name = "a key that belongs to another certificate";
         tls->key_pem = certs.ip.key_pem;
-        return "key";
+        return "holds a private key that does not belong to the certificate";
     case 1:
         *name = "a certificate file that is not there";
         tls->cert_pem = NULL;
@@ -655,37 +655,37 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
         *name = "a certificate file that is no PEM";
         tls->cert_pem = NULL;
         tls->cert_file = noise;
-        return "noise.pem";
+        return "noise.pem holds no usable certificate";
     case 5:
         *name = "a key file that is no PEM";
         tls->key_pem = NULL;
         tls->key_file = noise;
-        return "noise.pem";
+        return "noise.pem holds no private key";
     case 6:
         *name = "a certificate without a key";
         tls->key_pem = NULL;
-        return "key";
+        return "holds no private key";
     case 7:
         *name = "a key without a certificate";
         tls->cert_pem = NULL;
-        return "certificate";
+        return "there is no certificate";
     case 8:
         *name = "a key where the certificate belongs";
         tls->cert_pem = certs.server.key_pem;
-        return "certificate";
+        return "holds no usable certificate";
     case 9:
         *name = "a certificate where the key belongs";
         tls->key_pem = certs.server.pem;
-        return "key";
+        return "holds no private key";
     case 10:
         *name = "a certificate text that breaks off";
         (void)snprintf(broken, sizeof broken, "%s", certs.server.pem);
         tls->cert_pem = broken;
-        return "certificate";
+        return "holds no usable certificate";
     case 11:
         *name = "an empty certificate text";
         tls->cert_pem = "";
-        return "certificate";
+        return "holds no usable certificate";
     case 12:
         *name = "a CA file that is not there";
         tls->ca_file = certs_file("absent-ca.pem", NULL);
@@ -693,7 +693,7 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
     case 13:
         *name = "a CA file that is no PEM";
         tls->ca_file = noise;
-        return "noise.pem";
+        return "noise.pem holds no usable CA certificates";
     case 14:
         *name = "a CRL file that is not there";
         tls->ca_pem = certs.ca.pem;
@@ -703,7 +703,7 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
         *name = "a CRL file that is no PEM";
         tls->ca_pem = certs.ca.pem;
         tls->crl_file = noise;
-        return "noise.pem";
+        return "noise.pem holds no usable revocation list";
     case 16: { /* a password must not be asked for on the terminal */
         BIO *bio = BIO_new(BIO_s_mem());
         char password[] = "secret", *text;
@@ -720,11 +720,11 @@ static const char *bad_config(size_t i, ws_tls_config *tls, const char **name) {
         *name = "a key's file for a certificate's";
         tls->cert_pem = NULL;
         tls->cert_file = key_path;
-        return "key.pem";
+        return "key.pem holds no usable certificate";
     case 18:
         *name = "a CA text that is no PEM";
         tls->ca_pem = "nothing";
-        return "ca";
+        return "holds no usable CA certificates";
     default:
         return NULL;
     }

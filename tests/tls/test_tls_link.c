@@ -1,0 +1,382 @@
+/* TLS: the functions of its transport one by one, at both ends of a pair of sockets. */
+#define WS_IMPLEMENTATION
+#include "../../ws.h"
+
+#ifdef WS_NO_TLS
+
+#include "../helpers/test.h"
+
+int main(int argc, char **argv) {
+    test_start(argc, argv);
+    (void)test_begin("TLS's transport");
+    test_skip("built with WS_NO_TLS");
+    return test_finish();
+}
+
+#else
+
+#include "../helpers/tls_start.h"
+
+enum { RECORD = 1 << 14 };
+
+typedef struct side {
+    ws_link link;
+    wsi_tls *tls;
+} side;
+
+static wsi_memory memory;
+static side ours, theirs; /* a server's and a client's */
+static uint8_t room[4 * RECORD];
+
+/* Reads once, as a connection does when its socket is readable. */
+static ptrdiff_t get(side *s, void *data, size_t size) {
+    s->link.budget = 1;
+    s->link.wants = WS_READ;
+    s->link.pending = false;
+    return wsi_tls_read(&s->link, data, size);
+}
+
+static ptrdiff_t put(side *s, const void *data, size_t size) {
+    s->link.wants = WS_WRITE;
+    return wsi_tls_write(&s->link, data, size);
+}
+
+static void check_put(side *s, const char *text, int line) {
+    test_equal(put(s, text, strlen(text)), (long long)strlen(text), "bytes written", __FILE__, line);
+}
+
+#define PUT(side, text) check_put((side), (text), __LINE__)
+
+static wsi_tls *setup(bool serves, wsi_reason *why) {
+    wsi_tls *tls = wsi_tls_new(&memory);
+    ws_tls_config config = with(&certs.server), trust = trusting().tls;
+    CHECK_EQ(wsi_tls_complete(tls, serves ? &config : &trust, serves ? wsi_tls_fill_server : wsi_tls_fill_client, why),
+             WS_OK);
+    return tls;
+}
+
+/* Both ends, before their handshake. send_buffer: of ours; 0: the system's. */
+static void begin(int send_buffer) {
+    wsi_reason why;
+    int pair[2];
+    memset(&ours, 0, sizeof ours);
+    memset(&theirs, 0, sizeof theirs);
+    wsi_reason_clear(&why);
+    certs_need(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    for (int i = 0; i < 2; i++)
+        certs_need(fcntl(pair[i], F_SETFL, O_NONBLOCK) == 0);
+    if (send_buffer)
+        certs_need(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer) == 0);
+    ours.link.descriptor = pair[0];
+    theirs.link.descriptor = pair[1];
+    ours.tls = setup(true, &why);
+    theirs.tls = setup(false, &why);
+    CHECK(wsi_tls_open(&ours.link, NULL, ours.tls) && wsi_tls_open(&theirs.link, "localhost", theirs.tls));
+}
+
+static void shake(void) {
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ(get(&theirs, room, sizeof room), 0);
+        CHECK_EQ(get(&ours, room, sizeof room), 0);
+    }
+    CHECK(SSL_is_init_finished(wsi_tls_of(&ours.link)->ssl) && SSL_is_init_finished(wsi_tls_of(&theirs.link)->ssl));
+    CHECK_EQ(ERR_peek_error(), 0);
+}
+
+static void end_side(side *s) {
+    if (s->link.session) {
+        wsi_tls_close(&s->link);
+        CHECK(!s->link.session && !s->link.unsent);
+    }
+    wsi_tls_release(s->tls);
+    wsi_tcp_close(&s->link);
+}
+
+static void end(void) {
+    end_side(&ours);
+    end_side(&theirs);
+    CHECK_EQ(memory.used, 0);
+}
+
+static void check_failed(side *s, ws_error error, const char *says, int line) {
+    char text[300] = "";
+    test_equal(wsi_tls_reason(&s->link, text, sizeof text), error, "why it failed", __FILE__, line);
+    tls_check_says(text, says, __FILE__, line);
+    test_check(ERR_peek_error() == 0, "OpenSSL's queue is empty", __FILE__, line);
+}
+
+#define CHECK_FAILED(side, error, says) check_failed((side), (error), (says), __LINE__)
+
+static void test_read(void) {
+    char text[10];
+    if (!test_begin("read: what does not fit is pending; several records at once; nothing behind the buffer"))
+        return;
+    begin(0);
+    shake();
+    CHECK_EQ(get(&ours, text, 0), 0);
+    PUT(&theirs, "abc");
+    CHECK_EQ(get(&ours, text, 2), 2);
+    CHECK(ours.link.pending);
+    CHECK_EQ(get(&ours, text + 2, 2), 1);
+    CHECK(!ours.link.pending && ours.link.wants == WS_READ);
+    CHECK_MEM(text, 3, "abc", 3);
+    CHECK_EQ(get(&ours, text, 5), 0);
+    CHECK(!ours.link.pending && ours.link.wants == WS_READ);
+    PUT(&theirs, "0123");
+    PUT(&theirs, "4567");
+    text[6] = '!';
+    CHECK_EQ(get(&ours, text, 6), 6);
+    CHECK_MEM(text, 7, "012345!", 7);
+    CHECK(ours.link.pending);
+    CHECK_EQ(get(&ours, text, 6), 2);
+    CHECK_MEM(text, 2, "67", 2);
+    CHECK(!ours.link.pending);
+    end();
+}
+
+static void test_one_receive(void) {
+    size_t got = 0;
+    ptrdiff_t part;
+    unsigned calls = 0;
+    if (!test_begin("read: one receive for a call, however much there is"))
+        return;
+    begin(0);
+    shake();
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(put(&theirs, room, RECORD), RECORD);
+    do {
+        part = get(&ours, room, sizeof room);
+        CHECK(part > 0 && part <= RECORD && (part < RECORD || !ours.link.budget));
+        got += part > 0 ? (size_t)part : 0;
+        calls++;
+    } while (part > 0 && got < 3 * RECORD);
+    CHECK(got == 3 * RECORD && calls >= 3);
+    end();
+}
+
+static void test_last(bool notified) {
+    char text[10];
+    if (!test_begin("read: the peer's last bytes, then its end %s close_notify", notified ? "by" : "without"))
+        return;
+    begin(0);
+    shake();
+    PUT(&theirs, "abc");
+    if (notified)
+        CHECK_EQ(wsi_tls_shut(&theirs.link), 1);
+    wsi_tcp_shutdown(&theirs.link);
+    CHECK_EQ(get(&ours, text, sizeof text), 3);
+    CHECK_EQ(ours.link.pending, notified); /* what ended it came with the bytes, so that the socket may not tell */
+    CHECK_EQ(get(&ours, text, sizeof text), notified ? WS_ENDED : WS_FAILED);
+    if (!notified)
+        CHECK_FAILED(&ours, WS_ERROR_CLOSED, "the connection ended within TLS");
+    end();
+}
+
+/* Writes until the socket is full and ciphertext is left. Returns how many bytes were taken. */
+static size_t fill(void) {
+    size_t all = 0;
+    for (int i = 0; i < 100 && !ours.link.unsent; i++) {
+        ptrdiff_t sent = put(&ours, room, 1000);
+        CHECK(sent >= 0);
+        all += sent > 0 ? (size_t)sent : 0;
+    }
+    CHECK(ours.link.unsent);
+    return all;
+}
+
+static void test_full(void) {
+    size_t all, got = 0;
+    ptrdiff_t part = 0;
+    int shut = 0, i;
+    if (!test_begin("a full socket: nothing more is taken; close_notify waits behind what is unsent"))
+        return;
+    begin(4096);
+    shake();
+    all = fill();
+    for (i = 0; i < 3; i++) {
+        CHECK_EQ(put(&ours, room, 100), 0);
+        CHECK_EQ(put(&ours, room, 0), 0);
+        CHECK_EQ(wsi_tls_shut(&ours.link), 0);
+    }
+    for (i = 0; i < 200 && part >= 0; i++) {
+        part = get(&theirs, room, 1000);
+        got += part > 0 ? (size_t)part : 0;
+        if (shut < 1)
+            shut = (int)wsi_tls_shut(&ours.link);
+        CHECK(shut == 0 || (shut == 1 && !ours.link.unsent));
+    }
+    CHECK(part == WS_ENDED && shut == 1 && got == all);
+    CHECK_EQ(wsi_tls_shut(&ours.link), 1);
+    end();
+}
+
+static void test_flushed(void) {
+    if (!test_begin("a socket that was full: the next write sends what was unsent, and takes more"))
+        return;
+    begin(4096);
+    shake();
+    (void)fill();
+    for (int i = 0; i < 200 && ours.link.unsent; i++) {
+        (void)get(&theirs, room, 1000);
+        CHECK_EQ(put(&ours, room, 0), 0);
+    }
+    CHECK(!ours.link.unsent);
+    CHECK_EQ(put(&ours, room, 10), 10);
+    end();
+}
+
+static void test_gone(void) {
+    if (!test_begin("a full socket whose peer has gone: each call fails"))
+        return;
+    begin(4096);
+    shake();
+    (void)fill();
+    wsi_tcp_close(&theirs.link);
+    CHECK_EQ(put(&ours, room, 0), WS_FAILED);
+    CHECK_EQ(put(&ours, room, 100), WS_FAILED);
+    CHECK_EQ(wsi_tls_shut(&ours.link), WS_FAILED);
+    end();
+}
+
+static void test_limit(void) {
+    static uint8_t much[WSI_TLS_UNSENT + 1];
+    BIO *bio;
+    size_t left;
+    if (!test_begin("ciphertext that waits has a limit; an alert beyond it is the connection's end"))
+        return;
+    begin(4096);
+    shake();
+    (void)fill();
+    bio = SSL_get_wbio(wsi_tls_of(&ours.link)->ssl);
+    left = WSI_TLS_UNSENT - wsi_tls_of(&ours.link)->out.size;
+    CHECK(BIO_write(bio, much, (int)left + 1) < 0);
+    CHECK_EQ(wsi_tls_of(&ours.link)->out.size, WSI_TLS_UNSENT - left);
+    CHECK_EQ(BIO_write(bio, much, (int)left), (int)left);
+    CHECK(BIO_write(bio, much, 1) < 0);
+    CHECK_EQ(wsi_tls_shut(&ours.link), 0); /* what was queued before goes out if it still can */
+    CHECK_EQ(wsi_tls_shut(&ours.link), WS_FAILED);
+    CHECK_FAILED(&ours, WS_ERROR_CLOSED, "the connection ended within TLS");
+    end();
+}
+
+static void test_no_memory(void) {
+    if (!test_begin("no memory for ciphertext that the socket did not take"))
+        return;
+    begin(4096);
+    shake();
+    memory.limit = memory.used;
+    for (int i = 0; i < 100 && !wsi_tls_of(&ours.link)->failed; i++)
+        (void)put(&ours, room, 1000);
+    CHECK(!ours.link.unsent);
+    CHECK_FAILED(&ours, WS_ERROR_CLOSED, "the connection ended within TLS");
+    memory.limit = SIZE_MAX;
+    end();
+}
+
+static void test_unopened(void) {
+    if (!test_begin("a handshake that has not come to its end is closed without close_notify"))
+        return;
+    begin(0);
+    CHECK_EQ(get(&theirs, room, sizeof room), 0);
+    CHECK_EQ(wsi_tls_shut(&theirs.link), 1);
+    CHECK_EQ(get(&ours, room, sizeof room), 0);
+    CHECK_EQ(wsi_tls_shut(&ours.link), 1);
+    wsi_tcp_shutdown(&theirs.link);
+    CHECK_EQ(get(&ours, room, sizeof room), WS_FAILED);
+    CHECK_EQ(wsi_tls_shut(&ours.link), WS_FAILED);
+    end();
+}
+
+static void test_buffers(bool reads) {
+    static ws_link others[WSI_TLS_RECENT];
+    wsi_tls_session *session;
+    if (!test_begin("one that has lost its buffers to others, and %s, is among the recent again",
+                    reads ? "reads" : "writes"))
+        return;
+    begin(0);
+    shake();
+    session = wsi_tls_of(&ours.link);
+    for (unsigned i = 0; i < WSI_TLS_RECENT; i++) {
+        CHECK(session->recent);
+        others[i] = ours.link;
+        others[i].session = NULL;
+        CHECK(wsi_tls_open(&others[i], NULL, ours.tls));
+        wsi_tls_keep_buffers(wsi_tls_of(&others[i]));
+    }
+    CHECK(!session->recent);
+    CHECK_EQ(reads ? get(&ours, room, 1) : put(&ours, "a", 1), reads ? 0 : 1);
+    CHECK(session->recent && ours.tls->recent[session->recent - 1] == session);
+    CHECK_EQ(wsi_tls_of(&others[0])->recent, 0);
+    for (unsigned i = 0; i < WSI_TLS_RECENT; i++)
+        wsi_tls_close(&others[i]);
+    end();
+}
+
+static void test_fault(void) {
+    if (!test_begin("which failures are told as the certificate's, and which as another protocol's"))
+        return;
+    for (int alert = 0; alert < 256; alert++) {
+        bool ours_is_refused = (alert >= SSL3_AD_BAD_CERTIFICATE && alert <= TLS1_AD_UNKNOWN_CA)
+                               || alert == TLS13_AD_CERTIFICATE_REQUIRED;
+        CHECK_STR(wsi_tls_fault(SSL_AD_REASON_OFFSET + alert),
+                  ours_is_refused ? "the peer does not accept our certificate, or wants one: " : "TLS failed: ");
+    }
+    CHECK_STR(wsi_tls_fault(SSL_R_WRONG_VERSION_NUMBER), "the peer does not speak TLS on this port: ");
+    CHECK_STR(wsi_tls_fault(SSL_R_HTTP_REQUEST), "the peer does not speak TLS on this port: ");
+    CHECK_STR(wsi_tls_fault(SSL_R_PACKET_LENGTH_TOO_LONG), "the peer does not speak TLS on this port: ");
+    CHECK_STR(wsi_tls_fault(SSL_R_NO_SHARED_CIPHER), "TLS failed: ");
+}
+
+static void test_files(void) {
+    static const size_t fields[] = {offsetof(ws_tls_config, cert_file), offsetof(ws_tls_config, key_file),
+                                    offsetof(ws_tls_config, ca_file), offsetof(ws_tls_config, crl_file)};
+    if (!test_begin("a config's files have changed if any one has"))
+        return;
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        ws_tls_config config;
+        uint64_t before;
+        memset(&config, 0, sizeof config);
+        *(const char **)(void *)((char *)&config + fields[i]) = certs_file("changing.pem", "one");
+        before = wsi_tls_files(&config);
+        CHECK_EQ(wsi_tls_files(&config), before);
+        (void)certs_file("changing.pem", "another");
+        CHECK(wsi_tls_files(&config) != before);
+    }
+}
+
+static void test_no_sessions(void) {
+    if (!test_begin("a server keeps no sessions: its tickets need no memory"))
+        return;
+    begin(0);
+    shake();
+    CHECK_EQ(SSL_CTX_sess_number(ours.tls->context), 0);
+    CHECK_EQ(SSL_CTX_get_session_cache_mode(ours.tls->context), SSL_SESS_CACHE_OFF);
+    end();
+}
+
+int main(int argc, char **argv) {
+    ws_allocator none;
+    test_start(argc, argv);
+    certs_start();
+    memset(&none, 0, sizeof none);
+    wsi_memory_init(&memory, none, SIZE_MAX);
+    test_read();
+    test_one_receive();
+    test_last(true);
+    test_last(false);
+    test_full();
+    test_flushed();
+    test_gone();
+    test_limit();
+    test_no_memory();
+    test_unopened();
+    test_buffers(true);
+    test_buffers(false);
+    test_fault();
+    test_files();
+    test_no_sessions();
+    certs_end();
+    return test_finish();
+}
+
+#endif
