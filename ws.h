@@ -394,7 +394,7 @@ typedef struct ws_allocator {
 /* --- connections ------------------------------------------------------------------------ */
 
 /* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes are sent when the callback
-   returns. false, and nothing is sent: STATE, UTF8, or BUFFERED: limits.buffered was reached before this message. */
+   returns. false: nothing is sent; STATE, UTF8, or BUFFERED (limits.buffered was reached before). */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
@@ -413,10 +413,10 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and resume reading from a connection, for a program that cannot keep up. No data is lost: at most one receive
-   buffer waits here, the rest at the peer. ws_resume delivers it when the round ends. While paused, pings are not
-   answered, so the peer may give up, and its close is not noticed. The peer counts as alive while its TCP acknowledges
-   pings (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
+/* Stop and resume reading, for a program that cannot keep up. No data is lost: at most one receive buffer waits here,
+   the rest at the peer. ws_resume delivers it at the end of the round. While paused, pings are not answered, so the
+   peer may give up, and its close is not noticed. The peer counts as alive while its TCP acknowledges pings (Windows,
+   lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
@@ -517,9 +517,9 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* replaces on_message: messages of any size, in chunks */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after one of these: bytes
-                                        were queued; ws_buffered was above 0; a send or broadcast failed, with BUFFERED
-                                        or because a message in parts was unfinished. Never from inside such a call */
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes were queued,
+                                        ws_buffered returned more than 0, or a send or broadcast failed (with BUFFERED,
+                                        or because a message in parts was unfinished); never during such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
@@ -616,7 +616,7 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name);
 /* --- rooms ------------------------------------------------------------------------------ */
 
 /* A room is a name within a server. It exists while it has members. A connection leaves its rooms before its on_close
-   runs. ws_join succeeds if it already is a member; false: STATE, ROOMS. ws_leave returns false if it was no member. */
+   runs. ws_join also succeeds for a member; false: STATE, ROOMS. ws_leave returns false if it was not a member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
@@ -643,8 +643,8 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* keep for each member only the room's latest message, until its socket takes more */
 } ws_slow;
 
-/* Sets a room's policy. Set before anybody joins, it stays until the server ends, or until WS_SLOW_CLOSE is set. Set
-   later, it ends with the last member. For rooms that peers name, call this after ws_join, or each name uses memory. */
+/* Sets a room's policy. One set before anybody joins stays until the server ends, or until WS_SLOW_CLOSE is set; one
+   set later ends with the last member. If peers choose names, call this after ws_join, or each name uses memory. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -689,8 +689,8 @@ typedef struct ws_acceptance {
    last call decides. how may be NULL; it is copied. false: already answered, or not a WebSocket request. false, and the
    client gets 500: subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
-/* Refuses with a status (200 to 599), header lines or NULL, and a body: text/plain unless a header says otherwise;
-   NULL: the reason phrase. A page in a browser sees only close code 1006: to tell it why, and keep it from
+/* Refuses with a status (200 to 599), header lines (or NULL) and a body (NULL: the reason phrase), which is text/plain
+   unless a header says otherwise. A page in a browser sees only close code 1006: to tell it why, and keep it from
    reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered. false, and the
    client gets 500: the status or a header is invalid, or no memory. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
@@ -701,7 +701,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
    count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round ends. Its ws_accept runs the next hook. NULL: answered or abandoned. */
+/* The kept request, valid until this round ends. ws_accept then runs the next hook. NULL: answered or abandoned. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
 #endif /* WS_NO_SERVER */
@@ -724,7 +724,7 @@ typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
     WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. If a request is malformed, too
                             large or late, data is the part that has arrived */
-    WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status, or 0 */
+    WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status may be 0 */
     WS_TRACE_TLS_FAILED, /* text: why. Also when a reconnect cannot use changed certificate files, and keeps the old */
     WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
     WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
@@ -807,7 +807,7 @@ typedef struct ws_stats {
     size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
     size_t buffered;     /* now: unsent bytes of all connections */
     uint64_t accepted;   /* connections */
-    uint64_t refused_4xx, refused_5xx; /* requests that got such a status, and connections that got 503 */
+    uint64_t refused_4xx, refused_5xx; /* requests with such an answer, and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
     /* These are always the whole loop's, also in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts once for each member */
@@ -899,8 +899,8 @@ typedef struct ws_event {
 
 #ifndef WS_NO_ENGINE
 /* The memory_size for heads and messages up to these sizes, with an output_size of `output` (at least message + 272):
-   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A server's head may extend into the output, except its last
-   272 bytes: 1 KiB is enough for a head of 751 bytes. */
+   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A request's head may also fill the output's part, except
+   its last 272 bytes: 1 KiB is enough for a head of 751 bytes. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
@@ -1111,14 +1111,14 @@ WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, also between attempts; but not if url or config made the first attempt fail. In on_error (not in
-   on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied. NULL: url or
-   handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   or ws_drop, which also works between attempts. It gives up if url or config made the first attempt fail. In
+   on_error (not in on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied.
+   NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
-/* The response to a client: its status (0: none came); its first header of that name (NULL: absent), or the one at
-   index, from 0, since headers such as Set-Cookie may repeat; the body of a refusal ("": none), up to limits.body, and
-   as far as it came within handshake_ms. Valid until the next attempt. */
+/* The response to a client; valid until its next attempt. ws_status: 0 if none came. ws_header: the first header of
+   that name; ws_header_at: the one at index, from 0, for headers that repeat, such as Set-Cookie. NULL: absent.
+   ws_body: the body of a refusal, up to limits.body, as far as it came within handshake_ms; "": none. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
@@ -1276,7 +1276,7 @@ typedef struct wsi_buffer {
 typedef struct wsi_memory {
     ws_allocator allocator;
     size_t used, limit;
-    size_t peak; /* of used */
+    size_t peak; /* the largest that used has been */
 } wsi_memory;
 
 typedef ws_slice wsi_slice;
@@ -1296,8 +1296,8 @@ typedef struct wsi_request { /* slices of the head */
 
 #ifndef WS_NO_DEFLATE
 typedef struct wsi_agreed { /* of permessage-deflate; in: received, out: sent */
-    bool on, keep_in, keep_out; /* keep: with context */
-    uint8_t in_bits, out_bits; /* of the windows */
+    bool on, keep_in, keep_out; /* keep: messages refer to earlier ones */
+    uint8_t in_bits, out_bits; /* window sizes, as in ws_deflate_config */
 } wsi_agreed;
 #endif
 
@@ -1344,18 +1344,18 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     void *random_user;
     const char *problem; /* what is invalid in the response, or NULL */
     int status;          /* of the response */
-    size_t interim;      /* bytes of interim responses before it */
+    size_t interim;      /* bytes of the interim responses (1xx) before it */
     char accept[28];     /* the Sec-WebSocket-Accept to expect */
 #endif
 #ifndef WS_NO_DEFLATE
-    wsi_agreed agreed; /* by the newest opening handshake */
+    wsi_agreed agreed; /* in the latest opening handshake */
 #endif
 } wsi_env;
 
 #ifdef WS_SMALL
 #define WSI_BRIEF 1 /* whether small code matters more than speed and explanations */
 #define WSI_ADVICE(text)
-#define WSI_BIT     /* a flag that has a byte takes less code than a bit */
+#define WSI_BIT     /* reading a whole byte takes less code than reading a bit */
 #else
 #define WSI_BRIEF 0
 #define WSI_ADVICE(text) text
@@ -1377,10 +1377,10 @@ typedef struct wsi_engine {
 #endif
     bool in_frame WSI_BIT, clean WSI_BIT, reported WSI_BIT;
     bool first WSI_BIT;  /* the next chunk begins a message; in WSI_HEAD: no byte of the next request has come */
-    bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received, the one sent in parts */
+    bool compressed WSI_BIT, parts_compressed WSI_BIT; /* the message being received; the one sent in parts */
     bool ended WSI_BIT;  /* a message has ended since this flag was last read */
 #ifndef WS_NO_DEFLATE
-    bool deflate WSI_BIT, more_output WSI_BIT; /* compression was agreed on; a chunk was full, and more is to come */
+    bool deflate WSI_BIT, more_output WSI_BIT; /* compression was agreed on; a full chunk is followed by more */
     bool keep_in WSI_BIT, keep_out WSI_BIT; /* with context, as agreed */
     int8_t level;
     uint8_t window_bits; /* in: the low four bits, out: the high four */
@@ -1398,7 +1398,7 @@ typedef struct wsi_engine {
     wsi_buffer held;      /* between reads: [message so far][bytes not parsed yet] */
 #endif
 #ifndef WS_NO_DEFLATE
-    struct wsi_context *context; /* or NULL: nothing is kept */
+    struct wsi_context *context; /* NULL: nothing is kept between reads */
 #endif
 } wsi_engine;
 
@@ -1414,12 +1414,12 @@ typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not pa
 
 typedef struct wsi_codec { /* for compression, shared by a loop's connections */
     const struct wsi_codec_calls *calls; /* NULL: WS_NO_DEFLATE */
-    const struct wsi_engine *asking;     /* the engine that allocates now: it is not closed to free memory */
+    const struct wsi_engine *asking;     /* the engine that is allocating: it must not be closed to free memory */
     void (*turn_over)(struct wsi_engine *e); /* much was decompressed: it is other connections' turn. NULL: none */
 #ifndef WS_NO_DEFLATE
     wsi_memory *memory, *arriving; /* arriving: for decompressed data */
-    struct wsi_decompressor *spare; /* not in use; or NULL */
-    struct wsi_deflate *compressor; /* without context */
+    struct wsi_decompressor *spare; /* one that is not in use, or NULL */
+    struct wsi_deflate *compressor; /* for connections without context */
     wsi_buffer compressed;          /* the message that was compressed last */
     size_t turn;                    /* bytes decompressed since turn_over was last called */
 #endif
@@ -1643,7 +1643,7 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
 
 /* --- hash tables --- */
 
-typedef struct wsi_chain { /* the start of each entry */
+typedef struct wsi_chain { /* each entry begins with one */
     struct wsi_chain *next; /* in the same bucket */
     uint32_t hash;
     uint32_t count; /* used by ROOMS: a connection's first membership holds the number of its memberships */
@@ -2820,7 +2820,7 @@ typedef enum wsi_field {
 typedef struct wsi_http_seen { /* what is known while a head is read */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field that has appeared */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: with a coding beside chunked */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: another coding than chunked */
     bool version_13, bad; /* from here on, HANDSHAKE's fields */
     unsigned protocol_count;
     wsi_slice protocols[WSI_BRIEF ? 1 : WSI_HTTP_MAX_PROTOCOLS];
@@ -3073,7 +3073,7 @@ typedef struct wsi_codec_calls { /* the functions of PERMESSAGE that other secti
     void (*free)(wsi_codec *codec); /* frees the memory that a loop's connections share */
 #ifndef WS_NO_NET
     size_t (*progress)(const wsi_engine *e); /* bytes of the unfinished message, plus 1; 0: there is none */
-    unsigned (*shares)(const wsi_engine *e, size_t size); /* the compressed form of a broadcast, 1 to 16; 0: plain */
+    unsigned (*shares)(const wsi_engine *e, size_t size); /* which compressed form of a broadcast, 1 to 16; 0: plain */
 #endif
 #ifndef WS_NO_CLIENT
     bool (*offer)(wsi_engine *e); /* sends Sec-WebSocket-Extensions */
@@ -4774,7 +4774,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size) {
     engine->out_sent += size;
     if (size && wsi_engine_own_unsent(engine)
         && (engine->core.state >= WSI_OPEN || !wsi_env_is_client(&engine->env))) {
-        wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or close frame may have been waiting */
+        wsi_engine_heard(&engine->core, engine->now); /* the peer reads; a ping or close frame may have been queued */
         engine->core.since = engine->now;
     }
 }
@@ -5199,7 +5199,7 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
 enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX = 1 << 28 };
 
 typedef struct wsi_json_marks {
-    uint32_t *words;  /* NULL once there were too few */
+    uint32_t *words;  /* NULL: there were too few */
     size_t used, count;
     size_t open;      /* place of the innermost open container; its words hold its offset and the outer `open` */
     const uint8_t *start;
@@ -6070,7 +6070,7 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
 
 /* What symbols mean: those below `plain` are literals, the others have a base, and extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
-    uint32_t plain, bits; /* bits: of the table's index */
+    uint32_t plain, bits; /* bits: how many the table's index has */
     const uint16_t *bases, *marks;
 } wsi_inflate_alphabet;
 
@@ -6577,7 +6577,7 @@ static const wsi_deflate_level wsi_deflate_levels[] = {
 };
 
 typedef struct wsi_deflate_match { /* a match, and the number of literals before it */
-    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: less 1 */
+    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: minus 1 */
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
@@ -9722,7 +9722,7 @@ typedef struct wsi_event {
 #endif
 
 typedef struct wsi_poll {
-    int highest;                             /* descriptor in select's sets; -1: none */
+    int highest;                             /* the highest descriptor in select's sets; -1: none */
 #ifndef WS_NO_EPOLL
     bool moved;                              /* to epoll or kqueue; descriptors that they refuse stay with select */
     int limit;                               /* a descriptor above this one makes the poller move */
@@ -10722,7 +10722,7 @@ WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
 enum {
     WSI_POLLS = 256,   /* further polls once each source had its turn: one peer's data may take several reads */
     WSI_POLLS_MS = 10, /* the most time for these: a peer that never stops sending must not delay timers */
-    WSI_FAILED_POLLS = 1000 /* after this many interrupted polls in a row deadlines are checked nevertheless */
+    WSI_FAILED_POLLS = 1000 /* after this many interrupted polls in a row, deadlines are checked all the same */
 };
 
 typedef struct wsi_polls {
@@ -11119,7 +11119,7 @@ typedef struct wsi_dialer { /* further fields of a client's endpoint */
     bool blocking;   /* the program receives message by message, without callbacks */
     bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
-    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all bytes are sent; closing: for the end */
+    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all is sent; closing: until the end */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -11136,9 +11136,9 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     bool ending;              /* no new connections */
     bool freed;               /* to be freed with its last connection */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* server: a request; client: its response */
-    bool (*leave)(ws_conn *conn); /* the connection ends: leaves all rooms, drops pending requests. false: a client was
-                                     waiting for its next attempt */
-    void (*stop)(struct wsi_endpoint *endpoint); /* no new connections from now on */
+    bool (*leave)(ws_conn *conn); /* the connection ends: removes it from rooms, drops its requests. false: it is a
+                                     client that was waiting for its next attempt */
+    void (*stop)(struct wsi_endpoint *endpoint); /* accepts no connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
     void (*fire)(struct wsi_endpoint *endpoint);
 #ifndef WS_NO_SERVER
@@ -11167,7 +11167,7 @@ struct ws_conn {
 #endif
     ws_conn *next, *previous;  /* in endpoint->conns; next also in loop->free_conns */
     ws_conn *next_due;         /* in loop->due */
-    uint32_t progress_at;   /* when a blocked peer last took some bytes: the low half of the clock */
+    uint32_t progress_at;   /* when a blocked peer last took some bytes: the clock's low 32 bits */
     uint32_t acked : 18;    /* bytes that the peer has acknowledged: see wsi_conn_measure; 0: none were pending */
     uint32_t pause_reasons : 2; /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
     uint32_t swapped : 2;   /* WS_READ: reading waits until the socket is writable; WS_WRITE: the reverse */
@@ -11180,7 +11180,7 @@ struct ws_conn {
     bool blocked WSI_BIT;       /* the socket took only part of what was offered */
     bool paused WSI_BIT;        /* not read: too much is pending, or the connection is broken */
     bool wants_drain WSI_BIT;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not set while
-                                   blocked, which implies it */
+                                   `blocked` is, which means the same */
     bool wants_end WSI_BIT;     /* a send was refused because a message in parts was unfinished */
     uint32_t number, generation; /* last: they survive when the struct is reused */
 };
@@ -12267,7 +12267,7 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
             strcpy(conn->extra->reason, event->close.reason);
         wsi_conn_schedule_end(conn);
         break;
-    default: /* a ping or pong; on_message counts messages */
+    default: /* a ping or pong; messages are metered in on_message */
         wsi_conn_meter(conn, event->message.size);
         if (event->type == WS_EVENT_PONG && conn->engine.state == WSI_OPEN && conn->handler->on_pong)
             conn->handler->on_pong(conn, event->message);
@@ -12665,7 +12665,7 @@ static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
     if (only)
-        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* so far those of ended servers */
+        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* those of ended servers */
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         if (!only || endpoint == only)
             wsi_endpoint_add_stats(&stats, endpoint);
@@ -13657,7 +13657,7 @@ typedef struct wsi_route {
 #endif
     unsigned methods;     /* the HTTP methods that it takes, a bit for each; 0: a WebSocket */
     void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
-    const char *header;   /* of the page: its line "Content-Type: ..." */
+    const char *header;   /* the page's line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
     ws_hook *function;    /* of ws_http */
@@ -13829,7 +13829,7 @@ WS_API const char *ws_param(const ws_conn *conn, const char *name) {
     return route && name && wsi_route_find(route, name, &index) ? wsi_route_string(conn, index + 1) : NULL;
 }
 
-/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid, or NULL. good: its strings are copied. */
+/* Adds a copy of a route. what: its kind, for errors. wrong: what is invalid, or NULL. good false: no memory. */
 static bool wsi_route_add(ws_server *server, const char *what, const char *pattern, const wsi_route *given,
                           const char *wrong, bool good) {
     wsi_reason why;
@@ -13970,7 +13970,7 @@ struct ws_request {
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
     bool failed;            /* a call of the program failed: the answer has only this status, and no other part */
-    wsi_slice values[WSI_MAX_PARAMS + 1]; /* the route's parameters, then the session; not set to zeros at first */
+    wsi_slice values[WSI_MAX_PARAMS + 1]; /* the route's parameters, then the session; not zeroed at first */
 };
 
 /* --- the end of a request, and kept requests --- */
@@ -14991,13 +14991,13 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per second; addresses kept without connections */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
-    uint64_t at, level;    /* when it last changed; its level, in thousandths of a unit */
+    uint64_t at, level;    /* when the level last changed; the level, in thousandths */
 } wsi_meter;
 
 typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
-    size_t count;            /* of its connections */
+    size_t count;            /* its open connections */
     wsi_meter meter;         /* of new connections */
 } wsi_bounded;
 
@@ -16645,7 +16645,7 @@ static ws_error wsi_tls_complete(wsi_tls *tls, const ws_tls_config *config, wsi_
         return wsi_reason_set(why, WS_ERROR_MEMORY, "%s", ws_error_text(WS_ERROR_MEMORY));
     if (tls->context)
         return WS_OK;
-    ERR_clear_error(); /* the program's own use of OpenSSL may have left some */
+    ERR_clear_error(); /* the program's own use of OpenSSL may have left errors */
     wsi_reason_clear(why);
     if (!tls->method)
         tls->method = wsi_tls_new_method();
@@ -16717,7 +16717,7 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
     if (!session)
         return false;
-    ERR_clear_error(); /* the program may have left some */
+    ERR_clear_error(); /* the program may have left errors */
     if (host)
         memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
     session->tls = tls;
@@ -17292,7 +17292,7 @@ typedef struct wsi_client {
     bool chunked;            /* the body has chunks */
     wsi_race *race;          /* while resolving and connecting */
     wsi_lookup *lookup;      /* the look-up in progress, which an earlier attempt may have begun; or NULL */
-    char looked_up[256];     /* the host and port that it looks up */
+    char looked_up[256];     /* the host and port of that look-up */
     uint64_t looked_up_port;
     struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
     uint64_t deadline;       /* for looking up the name, connecting and passing the proxy */
@@ -18418,7 +18418,7 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
     ws_conn *conn = client->conn;
     ws_loop *loop = client->endpoint.loop;
     uint64_t end = wsi_engine_due(loop->clock(loop->clock_user), milliseconds), now;
-    unsigned polls = 0; /* after the time limit */
+    unsigned polls = 0; /* how many were made after the time limit */
     while (wsi_blocking_alive(client)) {
         if (client->dialer.has_input && wsi_blocking_next(client, event)) {
             wsi_conn_flush(conn);
@@ -18735,7 +18735,7 @@ WS_API void ws_test_cut(ws_conn *conn) {
 
 /* Makes a wsi_test and adds it to the server's loop. The caller has a reference. NULL: no memory. */
 static wsi_test *wsi_test_new(ws_loop *loop) {
-    wsi_test *test = (wsi_test *)wsi_memory_default(NULL, NULL, 0, sizeof *test); /* either loop may end first */
+    wsi_test *test = (wsi_test *)wsi_memory_default(NULL, NULL, 0, sizeof *test); /* may outlive either loop */
     if (!test)
         return NULL;
     memset(test, 0, sizeof *test);
