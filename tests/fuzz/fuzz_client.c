@@ -44,7 +44,7 @@ typedef struct world {
     int current;            /* the server of the open connection; -1 */
     judge_list sends, received;
     uint64_t chunk_hash, part_hash;
-    size_t part_size;
+    size_t part_size, chunk_size;
     unsigned part_type;
     bool secure, plain_allowed, veiled, raw, moves;
     bool ended; /* no further attempt follows, and w.conn is there only while it is open */
@@ -149,7 +149,9 @@ static void act(const uint8_t *step) {
         break;
     case 11: (void)ws_body(w.conn), (void)ws_header_at(w.conn, "set-cookie", 1); break;
     case 12: (void)ws_last_error_text(w.conn); break;
-    default: break;
+    case 13: HOLDS(!ws_header_at(w.conn, "x", step[2]) || ws_status(w.conn)); break;
+    case 14: (void)ws_buffered(w.conn); break;
+    default: HOLDS(ws_find(w.loop, w.id) == w.conn); break;
     }
 }
 
@@ -184,6 +186,25 @@ static void on_message(ws_conn *conn, ws_message message) {
     HOLDS(w.state == OPENED && !message.data[message.size]);
     judge_add(&w.received, judged(message));
     send_message(message);
+    play();
+}
+
+static void on_chunk(ws_conn *conn, ws_chunk chunk) {
+    is_ours(conn);
+    HOLDS(w.state == OPENED && chunk.first == (w.chunk_hash == 0));
+    w.chunk_size = chunk.size + (chunk.first ? 0 : w.chunk_size);
+    w.chunk_hash = judge_hash(chunk.data, chunk.size, w.chunk_hash);
+    if (chunk.last) {
+        judge_message one = {chunk.type == WS_TEXT ? 1 : 2, w.chunk_size, w.chunk_hash};
+        judge_add(&w.received, one);
+        w.chunk_hash = 0;
+    }
+    play();
+}
+
+static void on_pong(ws_conn *conn, ws_message payload) {
+    is_ours(conn);
+    HOLDS(w.state == OPENED && payload.size < 126);
     play();
 }
 
@@ -264,6 +285,20 @@ static const char *accept_of(const server *s) {
     return text;
 }
 
+/* A Location with bytes of the input in the middle, or anywhere. */
+static const char *spliced(const char *place) {
+    static char text[200];
+    size_t before = take() % (strlen(place) + 1), size = take() % 24, i = before;
+    memcpy(text, place, before);
+    for (; size && in.size; size--)
+        text[i++] = (char)take();
+    (void)snprintf(text + i, sizeof text - i, "%s", place + before);
+    for (char *c = text; *c; c++)
+        *c = *c == '\r' || *c == '\n' ? 'x' : *c;
+    w.raw = true; /* whom it names, and whether with TLS, is not known here */
+    return text;
+}
+
 static void answer(server *s, unsigned how, unsigned more) {
     static const char *const extras[] = {
         "", "Sec-WebSocket-Extensions: permessage-deflate\r\n", "Sec-WebSocket-Protocol: chat\r\n",
@@ -306,7 +341,7 @@ static void answer(server *s, unsigned how, unsigned more) {
         }
     } else if (how % 4 == 2) {
         (void)snprintf(text, sizeof text, "HTTP/1.1 %d Moved\r\nLocation: %s\r\n\r\n", moves[more / 16 % 5],
-                       places[more % 16]);
+                       how & 64 ? spliced(places[more % 16]) : places[more % 16]);
         server_send(s, text, strlen(text));
     } else {
         server_send(s, refusals[more % 14], strlen(refusals[more % 14]));
@@ -380,6 +415,26 @@ static bool raised(const char *host) {
            && strncasecmp(host, w.first, size - 4) == 0 && strcmp(w.first + size - 4, ":80") == 0;
 }
 
+/* Whether the peer has one of the addresses of this host. */
+static bool is_at(const network_peer *peer, const char *host) {
+    char name[128], address[64];
+    struct sockaddr_storage wanted;
+    size_t size = strcspn(host, host[0] == '[' ? "]" : ":");
+    (void)snprintf(name, sizeof name, "%.*s", (int)(host[0] == '[' ? size - 1 : size), host + (host[0] == '['));
+    const char *all = resolve(name), *end = strrchr(name, 'l');
+    if (!all && end && strncasecmp(end >= name + 4 ? end - 4 : name, "local", 5) == 0)
+        return true; /* localhost has no look-up */
+    for (all = all ? all : name; *all; all += strspn(all, " ")) {
+        (void)snprintf(address, sizeof address, "%.*s", (int)strcspn(all, " "), all);
+        all += strcspn(all, " ");
+        network_address(&wanted, address, network_port(&peer->name));
+        if (memcmp(&wanted, &peer->name, wanted.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                      : sizeof(struct sockaddr_in)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void check_request(server *s) {
     const network_peer *peer = &network.peers[s - w.servers];
     unsigned port = network_port(&peer->name);
@@ -392,7 +447,7 @@ static void check_request(server *s) {
     if (s->proxied)
         HOLDS(strcasecmp(host, s->host) == 0);
     else
-        HOLDS(atoi(strrchr(host, ':') + 1) == (int)port);
+        HOLDS(atoi(strrchr(host, ':') + 1) == (int)port && is_at(peer, host));
     if (strcasecmp(host, w.first) != 0 && !raised(host)) {
         HOLDS(!has(s->head, user_secret) && !has(s->head, "SECRET"));
         HOLDS(!judge_header_in(s->head, "Cookie"));
@@ -494,10 +549,22 @@ static void run(unsigned rounds) {
 
 /* --- the program --- */
 
+/* Of the input; it belongs to the config, too. */
+static unsigned last_byte(void) { return in.size ? in.data[in.size - 1] : 0; }
+
+static void traced(const ws_trace_event *event, void *user) {
+    char text[300];
+    size_t size = 1 + (size_t)(event->time + (uint64_t)event->kind * 37) % sizeof text;
+    HOLDS(user == &w && event->text && (event->data || !event->data_size));
+    (void)judge_hash(event->data, event->data_size, 0); /* all of it can be read */
+    ws_trace_text(event, text, size);
+    HOLDS(strlen(text) < size);
+}
+
 static void dial(void) {
     static const char *const secret[] = {"Authorization: Bearer SECRETH", "Cookie: c=SECRETC", NULL};
     static const char *const cookie[] = {"Cookie: c=SECRETC", NULL};
-    unsigned a = take(), b = take(), c = take();
+    unsigned a = take(), b = take(), c = take(), last = last_byte();
     ws_client_config *config = &w.config;
     ws_handler handler;
     const char *url = urls[a & 7], *authority = strstr(url, "//") + 2, *at = strchr(authority, '@');
@@ -508,6 +575,8 @@ static void dial(void) {
     handler.on_drain = on_drain;
     handler.on_close = on_close;
     handler.on_error = on_error;
+    handler.on_pong = on_pong;
+    handler.on_chunk = last & 1 ? on_chunk : NULL;
     handler.user = &w;
     authority = at ? at + 1 : authority;
     size = strcspn(authority, "/");
@@ -649,6 +718,8 @@ static void start(void) {
     loop.wall_clock = virtual_wall;
     loop.poller = WS_POLLER_SELECT;
     loop.receive_size = 16384;
+    loop.trace = last_byte() & 2 ? traced : NULL;
+    loop.trace_user = &w;
     network.on_connect = connecting;
     network.on_name = resolve;
     w.loop = ws_loop_new(&loop);

@@ -10,9 +10,11 @@
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 
+#include "../helpers/certs.h"
 #include "../helpers/drive.h"
 #include "judge.h"
 #include "program.h"
+#include "tls_peer.h"
 
 enum { PEERS = 12, CONNS = 256, TIMERS = 16, KEPT = 16, SCRIPT = 64, STEPS = 3000 };
 
@@ -30,6 +32,7 @@ typedef struct client { /* a peer of the network, as this program plays it */
     int conn;             /* its record, or -1 */
     char heads[64];       /* the requests whose answers are to come: H for HEAD, G else */
     size_t asked, answered;
+    tls_peer tls;         /* ssl NULL: none */
 } client;
 
 typedef struct record { /* of a connection that opened */
@@ -63,7 +66,7 @@ typedef struct world {
     size_t timer_count, kept_count;
     uint8_t script[SCRIPT][3];
     size_t scripted, played;
-    bool veiled, over, echoes;
+    bool veiled, tls, over, echoes;
     unsigned depth, steps;
 } world;
 
@@ -319,6 +322,7 @@ static record *opened_record(ws_conn *conn) {
 
 static void on_open(ws_conn *conn) {
     record *r = &w.records[w.record_count];
+    char name[60];
     HOLDS(!record_of(conn) && w.record_count < CONNS);
     w.record_count++;
     memset(r, 0, sizeof *r);
@@ -330,6 +334,7 @@ static void on_open(ws_conn *conn) {
         w.clients[r->client].conn = w.record_count - 1;
     w.opened++;
     HOLDS(ws_state(conn) == WS_OPEN && !ws_closed(conn).code);
+    HOLDS(!ws_peer_certificate(conn, name, sizeof name) || strcmp(name, "CN=alice,O=Example") == 0);
     HOLDS(!ws_conn_session(conn).data || ws_json_valid(ws_conn_session(conn).data, ws_conn_session(conn).size));
     if (ws_param(conn, "room"))
         (void)ws_join(conn, ws_param(conn, "room"));
@@ -441,6 +446,10 @@ static void client_send(client *c, const void *data, size_t size) {
     if (peer->finished || peer->reset)
         return;
     bytes_add(&c->sent, data, size);
+    if (c->tls.ssl) {
+        tls_peer_send(&c->tls, peer, data, size);
+        return;
+    }
     bytes_add(&peer->in, data, size);
     for (size_t i = at; w.veiled && i < peer->in.size; i++)
         peer->in.data[i] ^= VEIL;
@@ -502,9 +511,9 @@ static void client_http_seldom(client *c, unsigned how) {
         "POST /json HTTP/1.1\r\nHost: h\r\nContent-Type: a/b+json\r\nContent-Length: 3\r\n\r\n{]}",
         "POST /form HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: "
         "chunked\r\n\r\n7;q=\"\\\";\"\r\nf=a%%2B%%\r\n4\r\n41&g\r\n0\r\nTrailer: x\r\n\r\n",
-        "GET /files/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Wed, 15 Nov 2051 22:13:20 GMT\r\n\r\n",
-        "GET /files/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n\r\n",
-        "GET /files HTTP/1.1\r\nHost: h\r\n\r\n", "GET /files/%%2e%%2e/ws.h HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /files/packaging/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Wed, 15 Nov 2051 22:13:20 GMT\r\n\r\n",
+        "GET /files/packaging/copy.c HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT\r\n\r\n",
+        "GET /files/packaging HTTP/1.1\r\nHost: h\r\n\r\n", "GET /files/%%2e%%2e/ws.h HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /n/-12 HTTP/1.1\r\nHost: h\r\n\r\n", "GET /n/12/0.5/01234567-89ab-cdef-0123-456789ABCDEF HTTP/1.1\r\n"
         "Host: h\r\n\r\n",
         "DELETE /n/12/1./01234567-89ab-cdef-0123-456789ABCDEF HTTP/1.1\r\nHost: h\r\nOrigin: null\r\n"
@@ -512,7 +521,7 @@ static void client_http_seldom(client *c, unsigned how) {
         "POST /post HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: same-site\r\nContent-Length: 1\r\n\r\nx",
         "GET /page?q=1&q=%%41+b&=&x=%%zz HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4, 10.0.0.1:80\r\n\r\n",
         "GET /none HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\nCookie: a=\"b\"\r\nCookie: %s\r\n\r\n",
-        "GET /files/CMakeLists.txt HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi",
+        "GET /files/helpers/net.h HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhi",
         "OPTIONS /page HTTP/1.1\r\nHost: h\r\nAccess-Control-Request-Method: PUT\r\n\r\n"};
     char text[1000];
     (void)snprintf(text, sizeof text, requests[how & 15], signed_session(how >> 4 & 7 ? take() : 0));
@@ -527,14 +536,14 @@ static void client_http(client *c, unsigned how) {
         "POST /post HTTP/1.1\r\nHost: h\r\nCookie: secret=%s\r\nContent-Length: 20\r\n\r\n12345678901234567890",
         "POST /post HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n3;x=y\r\n012\r\n0\r\n\r\n",
         "GET /files/ HTTP/1.1\r\nHost: h\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
-        "GET /files/copy.c HTTP/1.1\r\nHost: h\r\n\r\n",
+        "GET /files/packaging/copy.c HTTP/1.1\r\nHost: h\r\n\r\n",
         "GET /page HTTP/1.0\r\n\r\n",
         "PUT /page HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc",
         "POST /form HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         "Content-Length: 3\r\n\r\nf=a" "",
         "POST /post HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n",
         "GET /session HTTP/1.1\r\nHost: h\r\nCookie: session=abc.def; secret=%s\r\n\r\n",
-        "HEAD /files/copy.c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "HEAD /files/packaging/copy.c HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
         "POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\n\r\n",
         "GET /keep HTTP/1.1\r\nHost: h\r\n\r\n",
         "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -621,6 +630,8 @@ static void client_connect(unsigned from) {
         c->raw = true; /* whether it is read depends on who the proxy is */
         proxy_header(&network.peers[peer], from >> 1);
     }
+    if (w.tls)
+        tls_peer_begin(&c->tls, &network.peers[peer], from & 64, from & 32 ? &certs.alice : NULL);
     w.client_count++;
 }
 
@@ -696,7 +707,9 @@ static bool holds_text(const bytes *b, const char *text) {
 static void client_read(client *c) {
     network_peer *peer = &network.peers[c->peer];
     size_t from = c->got.size;
-    if (peer->out.size > c->read_at) {
+    if (c->tls.ssl) {
+        tls_peer_read(&c->tls, peer, &c->read_at, &c->got);
+    } else if (peer->out.size > c->read_at) {
         bytes_add(&c->got, peer->out.data + c->read_at, peer->out.size - c->read_at);
         c->read_at = peer->out.size;
         for (size_t i = from; w.veiled && i < c->got.size; i++)
@@ -743,6 +756,8 @@ static void run(unsigned rounds) {
             w.over = true;
             break;
         }
+        for (size_t i = 0; w.tls && i < w.client_count; i++)
+            client_read(&w.clients[i]);
     }
     check_all();
 }
@@ -779,7 +794,10 @@ static void operate(void) {
     case 3: /* any bytes */
         size = b < in.size ? b : in.size;
         c->raw = true;
-        client_send(c, in.data, size);
+        if (c->tls.ssl && a & 64)
+            bytes_add(&network.peers[c->peer].in, in.data, size); /* between the records */
+        else
+            client_send(c, in.data, size);
         in.data += size, in.size -= size;
         break;
     case 4: client_frame(c, 0x80 | (b & 15), b & 0xf0 & (take() | 0xc3), take() % 130); break;
@@ -787,6 +805,8 @@ static void operate(void) {
     case 6: client_frame(c, b, take(), take() % 140); break;
     case 7: client_compressed(c, b * 270u % LARGEST, take()); break;
     case 8:
+        if (c->tls.ssl && b & 0xf0)
+            tls_peer_act(&c->tls, &network.peers[c->peer], b >> 4);
         network.peers[c->peer].finished = network.peers[c->peer].finished || b & 1;
         network.peers[c->peer].reset = network.peers[c->peer].reset || (b & 6) == 6;
         break;
@@ -854,7 +874,7 @@ static bool add_routes(void) {
            && ws_http_from(w.server, "*", "GET", "/n/-{n:int}", on_http, NULL)
            && ws_page(w.server, "/page", "text/html", "<p>a page</p>") && ws_before(w.server, hook, NULL)
            && ws_sessions(w.server, &session) && ws_http(w.server, "GET, POST", "/{what}", on_http, NULL)
-           && ws_files(w.server, "/files/", "tests/packaging");
+           && ws_files(w.server, "/files/", "tests");
 }
 
 static bool start(void) {
@@ -895,6 +915,13 @@ static bool start(void) {
     server.limits.ping_ms = c & 16 ? 1000 : 0;
     loop.trace = c & 32 ? traced : NULL;
     loop.trace_user = &w;
+    w.tls = network.follows = c & 64 && !w.veiled;
+    if (w.tls) {
+        server.tls.cert_pem = certs.server.pem;
+        server.tls.key_pem = certs.server.key_pem;
+        server.tls.ca_pem = b & 2 ? certs.ca.pem : NULL; /* a client may show a certificate */
+        server.tls.client_cert_optional = b & 2;
+    }
     w.loop = ws_loop_new(&loop);
     HOLDS(w.loop);
     w.server = ws_listen(w.loop, &server);
@@ -938,6 +965,7 @@ static void finish(void) {
         judge_free(&c->out);
         bytes_free(&c->sent);
         bytes_free(&c->got);
+        tls_peer_free(&c->tls);
     }
     for (int i = 0; i < w.record_count; i++) {
         HOLDS(w.records[i].state == ENDED);
@@ -950,6 +978,8 @@ static void finish(void) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (!certs.ca.x509)
+        certs_start();
     network_start();
     memset(&w, 0, sizeof w);
     in.data = data;

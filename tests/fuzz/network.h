@@ -94,6 +94,7 @@ typedef struct network_state {
     void *arguments[NETWORK_TASKS];
     size_t task_count;
     bool later;              /* threads run when network_run_tasks is called */
+    bool follows;            /* OpenSSL may answer the peer's records behind the end, in vain */
 } network_state;
 
 static network_state network;
@@ -394,7 +395,9 @@ static inline ssize_t network_send(int fd, const void *data, size_t size, int fl
     HOLDS(peer && !peer->connecting);
     if (network_breaks(peer, NETWORK_SEND))
         return peer->reset ? network_error(EPIPE) : -1;
-    HOLDS(!peer->shut); /* nothing follows the end */
+    HOLDS(!peer->shut || network.follows); /* nothing follows the end */
+    if (peer->shut)
+        return network_error(EPIPE);
     part = part < peer->room ? part : peer->room;
     if (!part && size)
         return network_error(EAGAIN);
