@@ -481,7 +481,7 @@ typedef struct ws_tls_config {
     void *ssl_ctx;                    /* your own SSL_CTX, instead of files and texts; ws.h takes a reference to it */
 } ws_tls_config;
 
-/* Writes the subject of the peer's verified certificate (RFC 4514): "CN=alice,O=Example". false: none, or too long. */
+/* Writes the subject of the peer's verified certificate (RFC 4514): "CN=ann,O=Ex". false: none, too long, or closed. */
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
@@ -2876,7 +2876,7 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
 }
 #endif
 
-/* Whether a list is just this word, as in most heads. Sets *is if so. If not, the caller splits the list. */
+/* Whether a list is just this word, as in most heads; then sets *is. If it is not, the caller splits the list. */
 WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) {
     bool alone = !WSI_BRIEF && wsi_http_named(list, known);
     *is = *is || alone;
@@ -4253,7 +4253,7 @@ static size_t wsi_engine_take(wsi_engine *e, wsi_window *window, uint8_t **to) {
     return here;
 }
 
-/* Reads what has arrived of a data frame's payload. A chunk is that part. */
+/* Reads what has arrived of a data frame's payload. With on_chunk, that part is the chunk. */
 static wsi_step wsi_engine_payload(wsi_engine *e, wsi_window *window, ws_event *event) {
     if (wsi_codec_used(e) && e->compressed)
         return wsi_codec_in(e->env)->receive(e, window, event);
@@ -9844,7 +9844,7 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered: no system call per message. A reused descriptor may still be registered, or no longer. */
+/* Level-triggered, so a message costs no system call. A reused descriptor may or may not be registered still. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -10454,7 +10454,7 @@ WSI_RARE uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) {
 
 /* --- timers: a binary heap --- */
 
-/* To be called once for each new timer: setting it then never fails. */
+/* Makes room in the heap for one more timer, so that setting it never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
     if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* this one and loop->deadline */
         return false;
@@ -10498,7 +10498,7 @@ static void wsi_timer_clear(ws_loop *loop, wsi_timer *timer) {
     wsi_timer_sift(loop, last);
 }
 
-/* UINT64_MAX: never. */
+/* at UINT64_MAX: stops the timer. */
 static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
     if (at == UINT64_MAX) {
         wsi_timer_clear(loop, timer);
@@ -10786,7 +10786,7 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = false;
 }
 
-/* false: the loop has failed or was stopped. This resets stopped. */
+/* Whether the loop goes on: it has neither failed nor been stopped. Clears the stop. */
 static bool wsi_loop_continues(ws_loop *loop) {
     bool stopped = loop->stopped;
     loop->stopped = false;
@@ -12654,7 +12654,7 @@ static void wsi_endpoint_add_stats(ws_stats *stats, const wsi_endpoint *endpoint
     }
 }
 
-/* loop NULL: all figures are zero. only: leaves out what other servers and clients have counted; NULL: none. */
+/* loop NULL: all figures are zero. only: counts this server alone; NULL: all servers and clients. */
 static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -13814,7 +13814,7 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string of an open connection: 0 is the subprotocol, then the parameters. An index one too high gives NULL. */
+/* A string of an open connection: 0 is the subprotocol, then the parameters. The next index gives NULL. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -14587,7 +14587,7 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id) {
 }
 #endif /* WS_NO_KEEP */
 
-/* A request to a server that is ending is its connection's last. A WebSocket that it opens is closed at once. */
+/* While a server is ending, a request is its connection's last. A WebSocket that it opens is closed at once. */
 static void wsi_server_request_last(ws_conn *conn, const ws_event *event) {
     wsi_server_request(conn, event);
     wsi_conn_restart(conn);
@@ -15303,7 +15303,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* The next two parse a complete header. text receives the client's address and port; without them it is unchanged. */
+/* The next two parse a complete header. text receives the client's address and port; without any, it is unchanged. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -16948,7 +16948,7 @@ static uint64_t wsi_tls_files(const ws_tls_config *config) {
 }
 
 #if defined(_WIN32) /* link -lcrypt32 */
-/* A root that the system trusts only for some uses has a list of these. */
+/* If the system trusts a root only for some uses, the root has a list of them. */
 static bool wsi_tls_is_for_servers(const CERT_CONTEXT *root) {
     union { CERT_ENHKEY_USAGE list; char room[4096]; } uses;
     DWORD size = sizeof uses, i = 0;
@@ -17342,7 +17342,7 @@ static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     return *line && !client->other_server;
 }
 
-/* The credentials in this URL, or else in the first one; none if the headers have Authorization (RFC 9110 11.6.2). */
+/* This URL's credentials, or else the program's URL's; none if the headers have Authorization (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     wsi_url first;
     if (wsi_dial_has_header(client, "authorization"))
@@ -18932,8 +18932,8 @@ static void wsi_trace_closed(const ws_conn *conn, ws_trace_event *event) {
     event->bytes_out = extra->bytes[1];
 }
 
-/* data and size hold, for HEAD: the head; REFUSED: the answer's body, which ends with a zero, or without a
-   connection the descriptor; TLS_FAILED: the text; IN, OUT: see wsi_trace_frame; PAUSED, DROPPED, LATE: size. */
+/* What data and size hold. HEAD: the head. REFUSED: the answer's body, which ends with a zero; without a connection,
+   the descriptor. TLS_FAILED: the text. IN, OUT: see wsi_trace_frame. PAUSED, DROPPED, LATE: size alone is used. */
 WSI_RARE void wsi_trace_report(wsi_tracer *tracer, wsi_engine *e, ws_trace_kind kind, int status, const void *data,
                              size_t size) {
     const ws_loop *loop = (const ws_loop *)(const void *)((char *)tracer - offsetof(ws_loop, tracer));
