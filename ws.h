@@ -2280,7 +2280,6 @@ static const uint32_t wsi_sha1_second[80] = {
     0x1eff8800, 0, 0xcb88800, 0x3c00f000, 0x40a4a00
 };
 
-/* Hashes a key and the GUID. */
 static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
     uint32_t hash[5] = {0x67452301u, 0xefcdab89u, 0x98badcfeu, 0x10325476u, 0xc3d2e1f0u}, w[80];
     for (int i = 0; i < 6; i++, key += 4)
@@ -9257,7 +9256,6 @@ typedef struct wsi_addresses {
     wsi_address list[WSI_MAX_ADDRESSES];
 } wsi_addresses;
 
-/* Looks a name up and adds its addresses. */
 static bool wsi_platform_look_up(const char *host, uint16_t port, int flags, wsi_addresses *found) {
     struct addrinfo *addresses = NULL, *next;
     found->error = wsi_platform_resolve(host, port, flags, &addresses);
@@ -10468,7 +10466,6 @@ static void wsi_timer_place(ws_loop *loop, size_t place, wsi_timer *timer) {
     timer->place = (uint32_t)place;
 }
 
-/* Moves a timer up or down to its place in the heap. */
 static void wsi_timer_sift(ws_loop *loop, wsi_timer *timer) {
     size_t place = timer->place, child;
     while (place > 1 && loop->heap[place / 2 - 1]->at > timer->at) {
@@ -11333,7 +11330,6 @@ WSI_RARE wsi_node *wsi_node_allocate(ws_loop *loop) {
     return (wsi_node *)wsi_memory_resize(&loop->memory, NULL, 0, sizeof(wsi_node));
 }
 
-/* Reuses a free node if there is one. */
 WSI_INLINE wsi_node *wsi_node_new(ws_loop *loop) {
     wsi_node *node = loop->free_nodes;
     if (!node)
@@ -11615,7 +11611,6 @@ static void wsi_conn_close_session(ws_conn *conn) {
     link->session = NULL;
 }
 
-/* Why a transport failed. */
 WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
     const ws_transport *transport = wsi_conn_endpoint(conn)->transport;
     const wsi_dialer *dialer = wsi_conn_dialer(conn);
@@ -12640,7 +12635,6 @@ static void wsi_conn_reset(ws_conn *conn) {
 #ifdef WS_NO_STATS
 static void wsi_endpoint_keep_stats(wsi_endpoint *endpoint) { (void)endpoint; }
 #else
-/* Adds a server's or client's counters and connections to stats. */
 static void wsi_endpoint_add_stats(ws_stats *stats, const wsi_endpoint *endpoint) {
     stats->accepted += endpoint->env.counts.accepted;
     stats->refused_4xx += endpoint->env.counts.refused[0];
@@ -14842,7 +14836,6 @@ static bool wsi_server_has_port(const ws_server_config *config) { return !config
 static bool wsi_server_has_port(const ws_server_config *config) { return config != NULL; }
 #endif
 
-/* Opens a listening socket and adds it. */
 static ws_error wsi_listener_add(ws_server *server, const ws_server_config *config) {
     ws_loop *loop = server->endpoint.loop;
     wsi_listener *listener = (wsi_listener *)wsi_server_keep(server, NULL, sizeof *listener);
@@ -15538,7 +15531,6 @@ WS_API bool ws_redirect(ws_request *request, const char *location) {
     return wsi_request_answer(request, 303, headers, NULL, NULL, 0);
 }
 
-/* Adds "Set-Cookie: name=value; attributes". */
 static bool wsi_web_set_cookie(ws_request *request, const char *name, wsi_slice value, int64_t seconds, bool secure) {
     wsi_buffer *cookies = &request->buffers[WSI_COOKIES];
     char age[40] = "";
@@ -15818,7 +15810,6 @@ static void wsi_files_pump(wsi_kept *kept) {
     wsi_conn_tick(conn);
 }
 
-/* Continues a file when the socket is writable again. */
 static void wsi_files_proceed(ws_conn *conn) {
     if (conn->blocked || conn->engine.state != WSI_ASKED)
         return;
@@ -18986,7 +18977,6 @@ WSI_RARE bool wsi_trace_output(wsi_engine *e, const wsi_output *output) {
 
 /* --- events as lines --- */
 
-/* Appends text, a number, and what follows it. */
 static char *wsi_trace_number(char *to, const char *text, uint64_t number, const char *more) {
     to = wsi_text_append(to, wsi_text_z(text));
     to += wsi_text_decimal(to, number);
