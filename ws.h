@@ -1999,7 +1999,7 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     return 0;
 }
 
-/* Reads 1 to 18 digits; false for anything else. A bare engine reads larger numbers as one near 2,684,354,559. */
+/* Reads 1 to 18 digits; false for anything else. A bare engine, with 32 bits, turns more into some 2.7 billion. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
@@ -7940,13 +7940,13 @@ static bool wsi_body_chunk_size(wsi_slice line, uint64_t *size) {
 static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit, size_t *size) {
     size_t most = at_hand < limit ? at_hand : limit, end = wsi_http_line_end(data, 0, most);
     *size = end + 2;
-    return end < most ? 1 : end == most && most < limit ? 0 : -1; /* or WSI_HTTP_BAD, which is above most */
+    return end < most ? 1 : end == most && most < limit ? 0 : -1; /* -1 includes WSI_HTTP_BAD, which is above most */
 }
 
 #ifndef WS_NO_HTTP
 /* --- a request's body, assembled in the window like a message --- */
 
-/* e->type while a body is read: what comes next. */
+/* What comes next in a body; e->type has it while one is read. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
 static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -11651,7 +11651,7 @@ static bool wsi_conn_store(ws_conn *conn, const uint8_t *data, size_t size) {
     return to || !size;
 }
 
-/* Removes sent bytes from the queue. Returns how many of them were not in the queue. */
+/* Removes sent bytes from the queue. Returns how many bytes were sent beyond those of the queue. */
 static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     while (sent && conn->queue.first) {
         wsi_node *node = conn->queue.first;
@@ -11797,8 +11797,8 @@ static void wsi_conn_flush(ws_conn *conn) {
     wsi_conn_flush_now(wsi_conn_loop(conn), conn, !wsi_conn_has_transport(conn));
 }
 
-/* Makes room for size bytes behind those gathered, and returns where to write them. First sends what another connection
-   has gathered, or what leaves too little room. Replies written in the window move to the buffer. */
+/* Makes room for size more gathered bytes, and returns where to write them. First sends the gathered bytes if they are
+   another connection's, or leave too little room; else those written in the window move to the buffer. */
 static uint8_t *wsi_conn_gather_room(ws_conn *conn, size_t size) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span *gathered = &loop->gathered;
@@ -14981,7 +14981,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    LIFE, ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, as for FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* rates are per second; addresses kept without connections */
+enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a second; how many addresses without connections are kept */
 
 typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* when the level last changed; the level, in thousandths */
