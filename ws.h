@@ -40,7 +40,7 @@
                 ws_find returns the connection, or NULL once it has ended. A received message is valid until the
                 callback returns; a zero byte follows it. Configs and strings that you pass in are copied.
    - Callbacks  A callback may do anything to any connection: send, close, drop, join, leave, broadcast, free the
-                server. The loop calls on_close, never from inside another call.
+                server. The loop calls on_close later, never from inside your call.
    - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL. ws_last_error or
                 ws_loop_error then returns the error; ws_last_error_text or ws_loop_error_text describes it.
                 After a failed ws_listen or ws_route, ws_run returns that error at once, so one check at the end is
@@ -68,8 +68,8 @@
      WS_SMALL            small code instead of fast code, for firmware: the same protocol, limits and checks. Most
                          statuses have no reason phrase, errors and refused Origins have no explanation, and with
                          WS_NO_HTTP responses have no Date. With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or
-                         more closes with 1009, a time limit above 24 days is none, a connection closes after an HTTP
-                         response, refusals have no body, an invalid element of config.origins matches nothing
+                         more closes with 1009, a time limit above 24 days has no effect, connections close after an
+                         HTTP response, refusals have no body, an invalid element of config.origins matches nothing
      WS_NO_ALLOC         engines use only the memory that you give them; with WS_NO_NET realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_ENGINE        no public ws_engine; no effect with WS_NO_NET
@@ -859,9 +859,9 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
    with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. On Windows *highest stays
-   as it is. false: as ws_run_once; in a callback; or DESCRIPTORS: a descriptor's number is not below FD_SETSIZE. */
+   as it is. false: stopped, failed, in a callback, or DESCRIPTORS: a descriptor's number is not below FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
-/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
+/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: stopped or failed. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 #endif /* WS_NO_NET */
