@@ -1085,8 +1085,8 @@ typedef struct ws_client_config {
    - A key with a password: set tls.ssl_ctx to an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
      SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
    - Pinning: on such an SSL_CTX call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin), too. OpenSSL then calls
-     pin(good, store) for each certificate: return good, but 0 if X509_STORE_CTX_get_error_depth(store) is 0 and
-     X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store), the server's own, is not one that you know.
+     pin(good, store) for each certificate. Return good; but for the server's own (X509_STORE_CTX_get_error_depth(store)
+     is 0) return 0 unless you know the X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store).
    - SOCKS5: set unix_path to a tunnel's socket (ssh -L), or dial the proxy with a transport that speaks RFC 1928. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
@@ -6083,7 +6083,7 @@ static uint32_t wsi_inflate_entry(const wsi_inflate_alphabet *alphabet, uint32_t
 /* Returns the code after `code`. Codes are reversed here: their first bit is the lowest. To add one, the highest zero
    becomes one, and the ones above it become zero. There is no branch, which would be unpredictable. */
 static inline uint32_t wsi_inflate_after(uint32_t code, uint32_t length) {
-    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* later: the highest zero and all bits below */
+    uint32_t below = ~code & (((uint32_t)1 << length) - 1); /* in the end: ones from the highest zero downward */
     below |= below >> 1;
     below |= below >> 2;
     below |= below >> 4;
@@ -12172,8 +12172,8 @@ static void wsi_hold_free(ws_conn *conn) {
     memset(held, 0, sizeof *held);
 }
 
-/* Moves a connection to the end of the list if its held bytes grew by a sixteenth: an endless message then needs ever
-   more bytes to stay there. A new message, which is not at the start of the window, also moves it. */
+/* Moves a connection to the end of the list if its held bytes grew by a sixteenth, so an endless message needs more
+   bytes each time to stay there. A new message, which is not at the start of the window, also moves it. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -17269,8 +17269,8 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its strings are copies, see wsi_client_strings, but those of tls are the
-                                program's until wsi_client_launch; transport: NULL, or the copy below */
+    ws_client_config config; /* its strings are copies (see wsi_client_strings), but wsi_client_launch copies
+                                those of tls; transport: NULL, or the copy below */
     const char *url;
     const char **headers;    /* NULL at the end; their text follows in the same block */
     size_t headers_size;     /* of that block */
@@ -18526,8 +18526,8 @@ WS_API void ws_free(ws_conn *conn) {
    MEMORY, TEXT, MESSAGES, PLATFORM, LOOP, QUEUE, LIFE, SERVER, DIAL, CLIENT, BLOCKING. Switch: WS_NO_TEST. A call that
    waits runs both loops until both are idle, then advances the server's clock to the next timer.
 
-   The core does not know the test client. A wsi_test connects both sides: it is an endpoint of the server's loop, which
-   releases it when the loop ends, and clock_user of the client's loop.
+   The core does not know the test client. A wsi_test connects both sides. It is an endpoint of the server's loop, which
+   releases it when that loop ends, and it is the clock_user of the client's loop.
 */
 
 enum { WSI_TEST_BUFFER = 64 << 10 }; /* the most bytes in transit each way, as in a socket's buffers */
