@@ -19137,7 +19137,6 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      without a refused connection; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
      one; ws_files_charset sets it for a folder. If there are several session cookies, the first valid one counts.
-   - On Windows, ws_files serves no hidden file by its second, short name, such as GIT~1 for .git.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
      that is still arriving. Beyond it, the peer whose data has not grown for the longest time gets 1013 or 503.
    - ws_join, ws_leave, ws_watch, and dropping messages that wait for slow members take constant time.
@@ -19181,8 +19180,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - AVX2, AVX-512 and SHA instructions are used if the processor has them, unless WS_NO_DISPATCH is defined.
    - New for firmware: WS_SMALL, small code instead of fast code; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
-   - New: Windows, tested under wine. Windows does not say what a peer has read, so a slow reader may time out there.
-     ws_socket is the type of a descriptor, on Windows SOCKET. Numbers of ws_error have changed.
+   - New: Windows, tested under wine. ws_socket, a descriptor's type, is SOCKET there. Numbers of ws_error have changed.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors have no details.
    - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory. A server's engine also reads requests of
      up to 751 bytes in it. With WS_NO_NET, ws_limits has no body, answer_ms and rooms.

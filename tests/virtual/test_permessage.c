@@ -455,7 +455,8 @@ static void test_bomb(void) {
    that completes it, other connections have their turn. A round may have two turns: after a read, and after timers. */
 static void test_turns(void) {
     static uint8_t packed[20 << 20];
-    size_t chunks, i, size, all, rounds, before, most;
+    size_t chunks, i, size, rounds;
+    uint64_t all, before, most;
     for (chunks = 0; chunks < 2; chunks++) {
         if (!test_begin("one read that holds 16 MiB, in %s: 1 MiB a turn", chunks ? "chunks" : "messages of 512 KiB"))
             continue;
@@ -467,7 +468,7 @@ static void test_turns(void) {
         all = 16 << 20;
         for (i = 0; i < (chunks ? 1 : 32); i++)
             send_packed(p, packed, size);
-        for (rounds = most = 0; net.received < all && rounds < 1000; rounds++) {
+        for (rounds = 0, most = 0; net.received < all && rounds < 1000; rounds++) {
             peer_frames(other, "82\"x\"");
             all++;
             before = net.received;
