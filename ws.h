@@ -4207,7 +4207,6 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     memcpy(e->key, frame->key, 4);
     e->left = frame->size;
     e->final = frame->final;
-    e->in_frame = true;
     window->pos += frame->header_size;
 }
 
@@ -4350,16 +4349,15 @@ WSI_RARE bool wsi_engine_any(wsi_engine *e, wsi_window *window, ws_event *event)
     wsi_step step;
     do {
         switch (e->state) {
+        case WSI_ASKED: return false; /* waits for the program */
         case WSI_HEAD:
         case WSI_BODY: step = (e->env->read)(e, window, event); break;
-        case WSI_OPEN:
-        case WSI_CLOSING: step = wsi_engine_frame(e, window, event); break;
         case WSI_CLOSED:
             window->pos = window->end;
             e->message_size = 0;
             step = wsi_engine_closed(e, event, wsi_engine_none);
             break;
-        default: step = WSI_STEP_MORE; break; /* ASKED: waits for the program */
+        default: step = wsi_engine_frame(e, window, event); break; /* OPEN, CLOSING */
         }
     } while (step == WSI_STEP_AGAIN);
     return step == WSI_STEP_EVENT;

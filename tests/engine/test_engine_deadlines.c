@@ -178,13 +178,44 @@ static void test_own_deadlines(void) {
     drive_free(&d);
 }
 
-/* A connection that sends nothing is closed without an answer: there is no request. */
-static void test_silent_peer(void) {
+#ifdef WSI_BARE
+#define IF_BARE(with, without) (with)
+#else
+#define IF_BARE(with, without) (without)
+#endif
+
+/* A bare engine's clock has 32 bits, the highest number of which means never: a deadline there is a millisecond early. A
+   delay that this clock cannot tell from one in the past never ends. */
+static void test_clock_of_32_bits(void) {
+    const uint64_t start = UINT32_MAX - 10000u, longest = INT32_MAX;
     drive d;
-    if (!test_begin("a peer that sends nothing"))
+    if (!test_begin("a deadline at UINT32_MAX, delays of INT32_MAX and one more"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    CHECK_EQ(ws_engine_tick(&d.engine, start), start + IF_BARE(9999, 10000));
+    CHECK_EQ(ws_engine_tick(&d.engine, start + 9998), start + IF_BARE(9999, 10000));
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CONNECTING);
+    (void)ws_engine_tick(&d.engine, start + 10000);
+    CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
+    drive_free(&d);
+    for (uint64_t delay = longest - 1; delay <= longest + 1; delay++) {
+        ws_engine_config config;
+        memset(&config, 0, sizeof config);
+        config.limits.handshake_ms = (uint32_t)delay;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        CHECK_EQ(ws_engine_tick(&d.engine, 1000), IF_BARE(delay > longest, false) ? UINT64_MAX : 1000 + delay);
+        drive_free(&d);
+    }
+}
+
+/* A connection that sends nothing, or an empty line, is closed without an answer: there is no request. */
+static void test_silent_peer(const char *in) {
+    drive d;
+    if (!test_begin("a peer that sends nothing but %zu bytes of an empty line", strlen(in)))
         return;
     CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
     (void)ws_engine_tick(&d.engine, 1);
+    drive_feed_text(&d, in);
     (void)ws_engine_tick(&d.engine, 10001);
     drive_pump(&d);
     CHECK_EQ(d.out.size, 0);
@@ -230,7 +261,9 @@ int main(int argc, char **argv) {
     test_clock_from_zero();
     test_nothing_moves();
     test_own_deadlines();
-    test_silent_peer();
+    test_clock_of_32_bits();
+    test_silent_peer("");
+    test_silent_peer("\r\n");
     test_unanswered();
     return test_finish();
 }

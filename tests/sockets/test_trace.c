@@ -6,6 +6,7 @@
 static char lines[20000]; /* all events: a line each, without time and number */
 static ws_trace_event last; /* the newest; its pointers are not valid any more */
 static char payload[200];
+static ws_error closed; /* ws_last_error of the connection that closed last */
 
 static void told(const ws_trace_event *event, void *user) {
     char text[300];
@@ -20,6 +21,8 @@ static void told(const ws_trace_event *event, void *user) {
     from = strchr(text, '#');
     from = from ? strchr(from, ' ') : NULL;
     (void)snprintf(lines + size, sizeof lines - size, "%s\n", from ? from + 1 : text);
+    if (event->kind == WS_TRACE_CLOSED)
+        closed = ws_last_error(event->conn);
     if (event->kind == WS_TRACE_IN || event->kind == WS_TRACE_OUT)
         (void)snprintf(payload, sizeof payload, "%.*s", (int)event->data_size, (const char *)event->data);
 }
@@ -367,6 +370,67 @@ static void test_sizes(void) {
     NET_END();
 }
 
+static void take_body(ws_request *request, void *user) {
+    (void)user;
+    (void)ws_reply(request, 200, NULL, "got it");
+}
+
+/* What the server did not like stays the connection's error until it has closed. */
+static void test_refused_errors(void) {
+    static const struct { const char *request; int status; ws_error error; } cases[] = {
+        {"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n", 413, WS_ERROR_TOO_BIG},
+        {"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n?\r\n", 400, WS_ERROR_HANDSHAKE},
+        {"POST /body HTTP/1.1\r\nHost a\r\n\r\n", 400, WS_ERROR_HANDSHAKE},
+        {"POST /body HTTP/1.1\r\nHost: a\r\nX: %0200d\r\n\r\n", 431, WS_ERROR_TOO_BIG},
+        {"POST /bo", 408, WS_ERROR_TIMEOUT},
+    };
+    ws_server_config config;
+    if (!test_begin("the error of a connection whose request is refused")) return;
+    memset(&config, 0, sizeof config);
+    config.limits.head = 200;
+    config.limits.body = 100;
+    CHECK(start(&config) && ws_http(net.server, "POST", "/body", take_body, NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[400];
+        peer *p = net_connect();
+        closed = WS_OK;
+        (void)snprintf(text, sizeof text, cases[i].request, 0);
+        peer_text(p, text);
+        CHECK(net_settle());
+        if (cases[i].status == 408)
+            net_wait(10000);
+        CHECK_EQ(peer_status(p), cases[i].status);
+        CHECK_EQ(closed, cases[i].error);
+    }
+    NET_END();
+}
+
+/* What a peer sends of a payload later is not in the event of its header. */
+static void test_in_parts(void) {
+    uint8_t frame[300];
+    bytes wire = {NULL, 0, 0};
+    peer *p;
+    if (!test_begin("a frame that arrives in parts is told with what has come of it")) return;
+    CHECK(start(NULL));
+    p = net_peer("/");
+    lines[0] = 0;
+    memset(frame, 'x', sizeof frame);
+    wire_put(&wire, 0x82, frame, sizeof frame, true);
+    CHECK_EQ(peer_send(p, wire.data, 8 + 3), 8 + 3);
+    CHECK_LINES("in binary 300 bytes\n");
+    CHECK_STR(payload, "xxx");
+    CHECK_EQ(last.data_size, 3);
+    CHECK_EQ(peer_send(p, wire.data + 11, wire.size - 11), wire.size - 11);
+    CHECK_LINES("out binary 300 bytes\n");
+    CHECK_EQ(peer_send(p, wire.data, wire.size), wire.size);
+    bytes_free(&wire);
+    peer_frames(p, "8a\"pong\"");
+    CHECK_LINES("in binary 300 bytes\nout binary 300 bytes\nin pong 4 bytes\n");
+    CHECK_STR(payload, "pong");
+    p->in.size = 0;
+    NET_END();
+}
+
 static void test_stderr(void) {
     ws_trace_event event;
     char got[100] = "";
@@ -610,6 +674,8 @@ int main(int argc, char **argv) {
     test_text();
     test_odd_text();
     test_sizes();
+    test_refused_errors();
+    test_in_parts();
     test_stderr();
     test_totals();
     test_stats();
