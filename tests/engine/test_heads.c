@@ -104,7 +104,61 @@ static void test_later_head(void) {
     CHECK_EQ(ws_engine_state(&d.engine), WS_CLOSED);
     drive_free(&d);
 }
+
+/* Feeds a request, and answers it with this body; the connection stays open. */
+static void answer_one(drive *d, const char *request) {
+    ws_event event;
+    ws_span room = ws_engine_input(&d->engine);
+    memcpy(room.data, request, strlen(request));
+    ws_engine_received(&d->engine, strlen(request));
+    CHECK(ws_engine_next(&d->engine, &event) && event.type == WS_EVENT_REQUEST);
+    CHECK(ws_engine_respond(&d->engine, 200, NULL, "one"));
+    drive_pump(d);
+    d->out.size = 0;
+}
+
+/* Between two requests there is none that could be answered: an idle connection is closed without a 408. */
+static void test_idle(void) {
+    drive d;
+    if (!test_begin("a connection that is idle after an answer"))
+        return;
+    CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+    (void)ws_engine_tick(&d.engine, 1000);
+    answer_one(&d, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    (void)ws_engine_tick(&d.engine, 76000);
+    drive_pump(&d);
+    CHECK_EQ(d.out.size, 0);
+    check_closed(&d, "x", 1006, WS_ERROR_TIMEOUT);
+    drive_free(&d);
+}
+
+/* A refusal has its body although the request before it was a HEAD, whose answer has none. */
+static void test_bad_after_head(void) {
+    static const struct { const char *in, *starts, *ends; } cases[] = {
+        {"GET / HTTP/1.1\r\nno field\r\n\r\n", "HTTP/1.1 400 ", "\r\n\r\nBad Request"},
+        {"\x01", "HTTP/1.1 400 ", "\r\n\r\nBad Request"},
+        {"GET /", "HTTP/1.1 408 ", "\r\n\r\nRequest Timeout"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        drive d;
+        if (!test_begin("a request that is refused after a HEAD, %zu", i))
+            continue;
+        CHECK(drive_start(&d, WS_ROLE_SERVER, NULL));
+        (void)ws_engine_tick(&d.engine, 1000);
+        answer_one(&d, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+        drive_feed_text(&d, cases[i].in);
+        (void)ws_engine_tick(&d.engine, 11000);
+        drive_pump(&d);
+        CHECK(out_starts(&d, cases[i].starts));
+        bytes_add(&d.out, "", 1);
+        const char *end = strstr((const char *)d.out.data, cases[i].ends);
+        CHECK(end && strlen(end) == strlen(cases[i].ends));
+        drive_free(&d);
+    }
+}
 #else
+static void test_idle(void) {}
+static void test_bad_after_head(void) {}
 static void test_later_head(void) { /* there is none: the connection closes after an answer */
     ws_event event;
     drive d;
@@ -131,5 +185,7 @@ int main(int argc, char **argv) {
     test_unsent_answer();
     test_empty_lines();
     test_later_head();
+    test_idle();
+    test_bad_after_head();
     return test_finish();
 }

@@ -1,4 +1,4 @@
-/* MESSAGES: frames that arrive whole, for which there is a fast path; and those that no peer may send. */
+/* MESSAGES: frames that arrive whole, for which there is a fast path; those that no peer may send; lengths. */
 #define WS_IMPLEMENTATION
 #include "../../ws.h"
 #include "../helpers/test.h"
@@ -98,6 +98,40 @@ static void test_refused(ws_role role, const char *name) {
     }
 }
 
+/* An announced length costs no memory until its bytes arrive, without a limit and with the default. A bare engine, whose
+   sizes have 32 bits, refuses 4 GiB and more in any case. */
+static void test_announced_lengths(ws_role role, const char *name) {
+    static const struct { const char *in; uint16_t code, bare; } cases[] = { /* without a limit; 0: stays open */
+        {"82@7fffffff", 0, 0}, {"82@80000001", 0, 0}, {"82@fffffffe", 0, 0}, {"82@ffffffff", 0, 1009},
+        {"82@100000000", 0, 1009}, {"82@100000001", 0, 1009}, {"82@7fffffffffffffff", 0, 1009},
+        {"82@8000000000000000", 1002, 1002}, {"82@fffffffffffffffc", 1002, 1002}, {"82@ffffffffffffffff", 1002, 1002},
+        {"02#9 80@7fffffff", 0, 0}, {"02#9 80@ffffffff", 0, 1009}, {"02#9 80@7fffffffffffffff", 0, 1009},
+        {"02#9 80@fffffffffffffff7", 1002, 1002}, {"02#9 80@ffffffffffffffff", 1002, 1002}, {"82@1000000", 0, 0},
+    };
+    size_t i, unlimited;
+    for (i = 0; i < COUNT(cases); i++)
+        for (unlimited = 0; unlimited < 2; unlimited++) {
+            uint16_t code = sizeof(wsi_size) < 8 ? cases[i].bare : cases[i].code;
+            ws_engine_config config;
+            size_t before;
+            drive d;
+            if (!test_begin("announced %s, %s, %s", cases[i].in, unlimited ? "no limit" : "default", name))
+                continue;
+            if (!unlimited && code == 0 && strcmp(cases[i].in, "82@1000000") != 0)
+                code = 1009;
+            memset(&config, 0, sizeof config);
+            config.limits.message = unlimited ? SIZE_MAX : 0;
+            CHECK(drive_open(&d, role, &config));
+            before = d.memory.peak;
+            drive_feed_wire(&d, cases[i].in);
+            CHECK(d.memory.peak <= before + 2048);
+            CHECK(!d.memory.wrong);
+            CHECK_EQ(ws_engine_state(&d.engine), code ? WS_CLOSED : WS_OPEN);
+            CHECK_EQ(d.close_code, code);
+            drive_free(&d);
+        }
+}
+
 int main(int argc, char **argv) {
     test_start(argc, argv);
     for (size_t i = 0; i < 2; i++) {
@@ -105,6 +139,7 @@ int main(int argc, char **argv) {
         test_huge(roles[i], role_names[i]);
         test_short_form(roles[i], role_names[i]);
         test_refused(roles[i], role_names[i]);
+        test_announced_lengths(roles[i], role_names[i]);
     }
     return test_finish();
 }
