@@ -184,8 +184,8 @@ static void test_own_deadlines(void) {
 #define IF_BARE(with, without) (without)
 #endif
 
-/* A bare engine's clock has 32 bits, the highest number of which means never: a deadline there is a millisecond early. A
-   delay that this clock cannot tell from one in the past never ends. */
+/* A bare engine's clock has 32 bits, the highest number of which means never: a deadline there is a millisecond early.
+   A delay that this clock cannot tell from one in the past never ends. */
 static void test_clock_of_32_bits(void) {
     const uint64_t start = UINT32_MAX - 10000u, longest = INT32_MAX;
     drive d;

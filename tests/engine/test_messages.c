@@ -98,8 +98,8 @@ static void test_refused(ws_role role, const char *name) {
     }
 }
 
-/* An announced length costs no memory until its bytes arrive, without a limit and with the default. A bare engine, whose
-   sizes have 32 bits, refuses 4 GiB and more in any case. */
+/* An announced length costs no memory until its bytes arrive, without a limit and with the default. A bare engine,
+   whose sizes have 32 bits, refuses 4 GiB and more in any case. */
 static void test_announced_lengths(ws_role role, const char *name) {
     static const struct { const char *in; uint16_t code, bare; } cases[] = { /* without a limit; 0: stays open */
         {"82@7fffffff", 0, 0}, {"82@80000001", 0, 0}, {"82@fffffffe", 0, 0}, {"82@ffffffff", 0, 1009},
