@@ -16433,7 +16433,6 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     ws_link *link = (ws_link *)BIO_get_data(bio);
     wsi_tls_session *session = wsi_tls_of(link);
     ws_span span = {(uint8_t *)(uintptr_t)data, (size_t)size}; /* only read */
-    BIO_clear_retry_flags(bio);
     ptrdiff_t sent = link->unsent ? 0 : wsi_tcp_write_one(link, span);
     if (sent == size)
         return size;
@@ -16618,10 +16617,8 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     /* the system's policy may set a higher minimum; 0: no minimum */
     bool good = context && (SSL_CTX_get_min_proto_version(context) >= TLS1_2_VERSION
                             || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
-    if (good) {
+    if (good)
         SSL_CTX_set_read_ahead(context, 1);
-        (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
-    }
     if (good && fill(context, config, why))
         return context;
     SSL_CTX_free(context);
@@ -16706,7 +16703,6 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls_session *session = (wsi_tls_session *)wsi_memory_new(tls->memory, size);
     if (!session)
         return false;
-    ERR_clear_error(); /* the program may have left errors */
     if (host)
         memcpy(session->name, host, length > 1 && host[length - 1] == '.' ? length - 1 : length);
     session->tls = tls;
@@ -16717,7 +16713,6 @@ static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     BIO *bio = session->ssl ? BIO_new(tls->method) : NULL;
     if (bio) {
         BIO_set_data(bio, link);
-        BIO_set_init(bio, 1);
         SSL_set_bio(session->ssl, bio, bio);
         (void)SSL_set_mode(session->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         (host ? SSL_set_connect_state : SSL_set_accept_state)(session->ssl);
@@ -16771,7 +16766,6 @@ static ptrdiff_t wsi_tls_read(ws_link *link, void *data, size_t size) {
     }
     if (!total)
         return result;
-    link->wants = WS_READ;
     link->pending = total == size || result < 0; /* more bytes, or the error, are left for the next call */
     return (ptrdiff_t)total;
 }

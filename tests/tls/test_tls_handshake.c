@@ -206,6 +206,19 @@ static void test_old_version(void) {
     TLS_END();
 }
 
+static void test_cipher_order(void) {
+    peer *r;
+    if (!test_begin("TLS 1.2: of the ciphers that both have the server's first is taken"))
+        return;
+    CHECK(start());
+    r = tls_connect(0);
+    tls_versions(r, TLS1_2_VERSION);
+    certs_need(SSL_set_cipher_list(r->tls->ssl, "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384") == 1);
+    CHECK_EQ(tls_upgrade(r), 101);
+    CHECK_STR(SSL_get_cipher_name(r->tls->ssl), "ECDHE-ECDSA-AES256-GCM-SHA384");
+    TLS_END();
+}
+
 /* --- ALPN, SNI --- */
 
 static const struct {
@@ -515,6 +528,7 @@ int main(int argc, char **argv) {
     test_trace();
     test_much_garbage();
     test_old_version();
+    test_cipher_order();
     test_alpn_server();
     test_hello(false);
     test_hello(true);

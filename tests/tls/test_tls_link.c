@@ -25,8 +25,26 @@ typedef struct side {
 } side;
 
 static wsi_memory memory;
+static size_t of_openssl; /* bytes that OpenSSL holds */
 static side ours, theirs; /* a server's and a client's */
 static uint8_t room[4 * RECORD];
+
+static void *resize(void *block, size_t size, const char *file, int line) {
+    size_t *old = block ? (size_t *)block - 2 : NULL, *made = NULL;
+    (void)file, (void)line;
+    of_openssl += size - (old ? *old : 0);
+    if (size && (made = (size_t *)realloc(old, size + 2 * sizeof *made)) == NULL)
+        abort();
+    if (size)
+        *made = size;
+    else
+        free(old);
+    return size ? made + 2 : NULL;
+}
+
+static void *allocate(size_t size, const char *file, int line) { return resize(NULL, size, file, line); }
+
+static void release(void *block, const char *file, int line) { (void)resize(block, 0, file, line); }
 
 /* Reads once, as a connection does when its socket is readable. */
 static ptrdiff_t get(side *s, void *data, size_t size) {
@@ -165,6 +183,8 @@ static void test_last(bool notified) {
         CHECK_EQ(wsi_tls_shut(&theirs.link), 1);
     wsi_tcp_shutdown(&theirs.link);
     CHECK_EQ(get(&ours, text, sizeof text), 3);
+    if (!notified)
+        (void)BIO_new_file("/nowhere/at/all", "r"); /* leaves an error of the program's in OpenSSL's queue */
     CHECK_EQ(ours.link.pending, notified); /* what ended it came with the bytes, so that the socket may not tell */
     CHECK_EQ(get(&ours, text, sizeof text), notified ? WS_ENDED : WS_FAILED);
     if (!notified)
@@ -290,6 +310,7 @@ static void test_unopened(void) {
 static void test_buffers(bool reads) {
     static ws_link others[WSI_TLS_RECENT];
     wsi_tls_session *session;
+    size_t held = 0;
     if (!test_begin("one that has lost its buffers to others, and %s, is among the recent again",
                     reads ? "reads" : "writes"))
         return;
@@ -301,9 +322,10 @@ static void test_buffers(bool reads) {
         others[i] = ours.link;
         others[i].session = NULL;
         CHECK(wsi_tls_open(&others[i], NULL, ours.tls));
+        held = of_openssl;
         wsi_tls_keep_buffers(wsi_tls_of(&others[i]));
     }
-    CHECK(!session->recent);
+    CHECK(!session->recent && held > of_openssl + 2 * RECORD);
     CHECK_EQ(reads ? get(&ours, room, 1) : put(&ours, "a", 1), reads ? 0 : 1);
     CHECK(session->recent && ours.tls->recent[session->recent - 1] == session);
     CHECK_EQ(wsi_tls_of(&others[0])->recent, 0);
@@ -344,6 +366,41 @@ static void test_files(void) {
     }
 }
 
+static unsigned long raised; /* by fill_in_vain: a reason; 0: none */
+static bool vain;
+
+static bool fill_in_vain(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
+    (void)context, (void)config, (void)why;
+    if (raised)
+        ERR_put_error(ERR_LIB_SSL, 0, (int)raised, __FILE__, __LINE__);
+    return !vain;
+}
+
+static void test_setup_fails(void) {
+    static const struct { unsigned long reason; const char *says; } faults[] = {
+        {0, "is there enough memory?"}, {ERR_R_MALLOC_FAILURE, "is there enough memory?"},
+        {SSL_R_LIBRARY_HAS_NO_CIPHERS, "is its configuration file in order?"}};
+    ws_tls_config config;
+    memset(&config, 0, sizeof config);
+    if (!test_begin("a context that OpenSSL cannot make: the text says what to look at"))
+        return;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        wsi_tls *tls = wsi_tls_new(&memory);
+        wsi_reason why;
+        (void)wsi_reason_set(&why, WS_ERROR_TLS, "an earlier failure");
+        (void)BIO_new_file("/nowhere/at/all", "r"); /* the program's error */
+        raised = faults[i].reason;
+        vain = true;
+        CHECK_EQ(wsi_tls_complete(tls, &config, fill_in_vain, &why), WS_ERROR_TLS);
+        CHECK_SAYS(wsi_reason_text(&why), DETAIL(WS_ERROR_TLS, faults[i].says));
+        CHECK(ERR_peek_error() == 0 && !tls->context);
+        vain = false;
+        CHECK_EQ(wsi_tls_complete(tls, &config, fill_in_vain, &why), WS_OK);
+        CHECK(ERR_peek_error() == 0 && tls->context);
+        wsi_tls_release(tls);
+    }
+}
+
 static void test_no_sessions(void) {
     if (!test_begin("a server keeps no sessions: its tickets need no memory"))
         return;
@@ -357,6 +414,7 @@ static void test_no_sessions(void) {
 int main(int argc, char **argv) {
     ws_allocator none;
     test_start(argc, argv);
+    certs_need(CRYPTO_set_mem_functions(allocate, resize, release) == 1);
     certs_start();
     memset(&none, 0, sizeof none);
     wsi_memory_init(&memory, none, SIZE_MAX);
@@ -374,6 +432,7 @@ int main(int argc, char **argv) {
     test_buffers(false);
     test_fault();
     test_files();
+    test_setup_fails();
     test_no_sessions();
     certs_end();
     return test_finish();

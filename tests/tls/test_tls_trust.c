@@ -565,6 +565,7 @@ static void test_changed_before_reconnect(void) {
     net.now += 101;
     UNTIL(c->opened == 2);
     CHECK_EQ(c->errors, 2);
+    CHECK(!tls_says(ws_last_error_text(c->conn), "changing.pem"));
     (void)ws_close(c->conn, 1000, NULL);
     UNTIL(c->closed == 2);
     TLS_END();
