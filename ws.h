@@ -4452,7 +4452,6 @@ static void wsi_engine_start(wsi_engine *e, wsi_env *env, wsi_time now) {
     wsi_bytes_zero(e, sizeof *e);
     e->env = env;
     e->since = e->heard = now;
-    e->close_code = WS_CLOSE_BROKEN;
 }
 
 static ws_conn_state wsi_engine_state(const wsi_engine *e) {
