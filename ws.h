@@ -3829,7 +3829,6 @@ WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
         return false;
     e->state = WSI_CLOSED;
     e->close_code = code;
-    e->clean = false;
     if (error)
         e->error = (uint8_t)error;
     return false;
@@ -3907,7 +3906,6 @@ static const char wsi_engine_first[] = "HTTP/1.1 101 Switching Protocols\r\nUpgr
 static bool wsi_engine_respond_head(wsi_engine *e, int status, const char *more, uint64_t size, bool keep) {
     char line[] = "HTTP/1.1 000 ", length[20];
     wsi_text_decimal(line + 9, (uint64_t)status);
-    line[12] = ' ';
     return wsi_engine_text(e, line) && wsi_engine_text(e, wsi_http_reason(status))
            && (wsi_http_bodiless(status) || (wsi_engine_text(e, "\r\nContent-Length: ")
                                          && wsi_engine_raw(e, length, wsi_text_decimal(length, size))))
@@ -4201,7 +4199,6 @@ static void wsi_engine_begin(wsi_engine *e, wsi_window *window, const wsi_frame 
     if (frame->opcode != WSI_CONTINUATION) {
         e->compressed = frame->compressed;
         e->type = frame->opcode;
-        e->utf8 = 0;
         e->first = true;
     }
     memcpy(e->key, frame->key, 4);
