@@ -98,6 +98,27 @@ static void test_refused(ws_role role, const char *name) {
     }
 }
 
+/* The program gets the reason of the peer's close whole, and the peer gets it back. */
+static void test_reasons(ws_role role, const char *name) {
+    for (unsigned size = 0; size <= 123; size++) {
+        char frame[20], wanted[60];
+        bytes reason = {NULL, 0, 0};
+        drive d;
+        if (!test_begin("a close with a reason of %u bytes, %s", size, name))
+            continue;
+        wire_sample(&reason, 0, size, true);
+        (void)snprintf(frame, sizeof frame, "88<0bb8>*%u", size);
+        (void)snprintf(wanted, sizeof wanted, "c %u %016llx 3000\n", size,
+                       (unsigned long long)drive_hash(reason.data, size));
+        CHECK(drive_open(&d, role, NULL));
+        drive_feed_wire(&d, frame);
+        CHECK_MEM(d.details.data, d.details.size, wanted, strlen(wanted));
+        CHECK(drive_sent(&d, frame));
+        bytes_free(&reason);
+        drive_free(&d);
+    }
+}
+
 /* An announced length costs no memory until its bytes arrive, without a limit and with the default. A bare engine,
    whose sizes have 32 bits, refuses 4 GiB and more in any case. */
 static void test_announced_lengths(ws_role role, const char *name) {
@@ -139,6 +160,7 @@ int main(int argc, char **argv) {
         test_huge(roles[i], role_names[i]);
         test_short_form(roles[i], role_names[i]);
         test_refused(roles[i], role_names[i]);
+        test_reasons(roles[i], role_names[i]);
         test_announced_lengths(roles[i], role_names[i]);
     }
     return test_finish();
