@@ -541,6 +541,35 @@ static void linger(ws_conn *conn, unsigned number, ws_message message) {
     net.now += 70;
 }
 
+static void reply_status(ws_request *request, void *user) {
+    int64_t status = 0;
+    (void)user;
+    CHECK(ws_slice_integer(ws_request_query(request, "status"), &status));
+    CHECK(ws_reply(request, (int)status, NULL, "x"));
+}
+
+/* From 400 on an answer counts as refused, from 500 on as the server's fault. */
+static void test_counted(void) {
+    static const int statuses[] = {200, 399, 400, 499, 500, 599};
+    ws_loop_config config = traced();
+    if (!test_begin("which answers count as refused")) return;
+    CHECK(net_start_with(&config, NULL) && ws_http(net.server, "GET", "/status", reply_status, NULL));
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        ws_stats stats;
+        char text[100];
+        peer *p = net_connect();
+        (void)snprintf(text, sizeof text, "GET /status?status=%d HTTP/1.1\r\nHost: a\r\n\r\n", statuses[i]);
+        lines[0] = 0;
+        peer_text(p, text);
+        CHECK_EQ(peer_status(p), statuses[i]);
+        stats = ws_server_stats(net.server);
+        CHECK_EQ(stats.refused_4xx, i < 2 ? 0 : i < 4 ? i - 1 : 2);
+        CHECK_EQ(stats.refused_5xx, i < 4 ? 0 : i - 3);
+        CHECK_EQ(holds("refused "), statuses[i] >= 400);
+    }
+    NET_END();
+}
+
 static void test_longest(void) {
     peer *p;
     if (!test_begin("the longest round")) return;
@@ -679,6 +708,7 @@ int main(int argc, char **argv) {
     test_stderr();
     test_totals();
     test_stats();
+    test_counted();
     test_longest();
     test_longest_post();
     test_leaving();
