@@ -16684,7 +16684,6 @@ static bool wsi_tls_expect_name(const wsi_tls_session *session) {
                                                     | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, session->name) == 1)
         return true;
-    ERR_clear_error();
     return X509_VERIFY_PARAM_set1_host(parameters, session->name, 0) == 1
            && SSL_set_tlsext_host_name(ssl, session->name) == 1;
 }

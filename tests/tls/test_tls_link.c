@@ -26,12 +26,15 @@ typedef struct side {
 
 static wsi_memory memory;
 static size_t of_openssl; /* bytes that OpenSSL holds */
+static size_t fail_after; /* so many of its allocations, one fails; 0: none */
 static side ours, theirs; /* a server's and a client's */
 static uint8_t room[4 * RECORD];
 
 static void *resize(void *block, size_t size, const char *file, int line) {
     size_t *old = block ? (size_t *)block - 2 : NULL, *made = NULL;
     (void)file, (void)line;
+    if (size && fail_after && !--fail_after)
+        return NULL;
     of_openssl += size - (old ? *old : 0);
     if (size && (made = (size_t *)realloc(old, size + 2 * sizeof *made)) == NULL)
         abort();
@@ -149,6 +152,33 @@ static void test_read(void) {
     CHECK_EQ(get(&ours, text, 6), 2);
     CHECK_MEM(text, 2, "67", 2);
     CHECK(!ours.link.pending);
+    CHECK_EQ(wsi_tls_shut(&ours.link), 1);
+    end();
+}
+
+static void test_half_record(void) {
+    int aside[2], kept;
+    ptrdiff_t size;
+    char text[10];
+    if (!test_begin("read: a whole record and a half: nothing is pending until the rest arrives"))
+        return;
+    begin(0);
+    shake();
+    certs_need(socketpair(AF_UNIX, SOCK_STREAM, 0, aside) == 0);
+    kept = theirs.link.descriptor;
+    theirs.link.descriptor = aside[0];
+    PUT(&theirs, "abc");
+    PUT(&theirs, "def");
+    theirs.link.descriptor = kept;
+    size = recv(aside[1], room, sizeof room, 0);
+    certs_need(size > 10 && send(kept, room, (size_t)size - 10, 0) == size - 10);
+    CHECK_EQ(get(&ours, text, sizeof text), 3);
+    CHECK(!ours.link.pending);
+    certs_need(send(kept, room + size - 10, 10, 0) == 10);
+    CHECK_EQ(get(&ours, text, sizeof text), 3);
+    CHECK_MEM(text, 3, "def", 3);
+    for (int i = 0; i < 2; i++)
+        (void)close(aside[i]);
     end();
 }
 
@@ -230,6 +260,19 @@ static void test_full(void) {
     end();
 }
 
+static void test_nothing_unsent(void) {
+    ws_socket kept;
+    if (!test_begin("flush: a socket is left alone while nothing is unsent"))
+        return;
+    begin(0);
+    shake();
+    kept = ours.link.descriptor;
+    ours.link.descriptor = -1;
+    CHECK_EQ(wsi_tls_flush(&ours.link), 1);
+    ours.link.descriptor = kept;
+    end();
+}
+
 static void test_flushed(void) {
     if (!test_begin("a socket that was full: the next write sends what was unsent, and takes more"))
         return;
@@ -266,8 +309,9 @@ static void test_limit(void) {
         return;
     begin(4096);
     shake();
-    (void)fill();
     bio = SSL_get_wbio(wsi_tls_of(&ours.link)->ssl);
+    CHECK_EQ(BIO_write(bio, much, WSI_TLS_UNSENT), WSI_TLS_UNSENT); /* the socket takes some of it */
+    CHECK(ours.link.unsent && wsi_tls_of(&ours.link)->out.size < WSI_TLS_UNSENT);
     left = WSI_TLS_UNSENT - wsi_tls_of(&ours.link)->out.size;
     CHECK(BIO_write(bio, much, (int)left + 1) < 0);
     CHECK_EQ(wsi_tls_of(&ours.link)->out.size, WSI_TLS_UNSENT - left);
@@ -331,6 +375,8 @@ static void test_buffers(bool reads) {
     CHECK_EQ(wsi_tls_of(&others[0])->recent, 0);
     for (unsigned i = 0; i < WSI_TLS_RECENT; i++)
         wsi_tls_close(&others[i]);
+    for (unsigned i = 0; i < WSI_TLS_RECENT; i++)
+        CHECK(!ours.tls->recent[i] || ours.tls->recent[i] == session);
     end();
 }
 
@@ -401,6 +447,56 @@ static void test_setup_fails(void) {
     }
 }
 
+static void test_setup_memory(void) {
+    if (!test_begin("no memory for a config's strings, or for all: NULL, and nothing is left"))
+        return;
+    ws_loop *loop = ws_loop_new(NULL);
+    ws_tls_config config = trusting().tls;
+    size_t before = loop->memory.used, limit = loop->memory.limit;
+    wsi_reason why;
+    loop->memory.limit = before + sizeof(wsi_tls) + 1;
+    CHECK(wsi_tls_share(loop, &config) == NULL);
+    CHECK(!loop->tls && loop->memory.used == before);
+    loop->memory.limit = limit;
+    wsi_reason_clear(&why);
+    CHECK_EQ(wsi_tls_complete(NULL, &config, wsi_tls_fill_client, &why), WS_ERROR_MEMORY);
+    CHECK_STR(wsi_reason_text(&why), ws_error_text(WS_ERROR_MEMORY));
+    ws_loop_free(loop);
+}
+
+/* The n-th allocation of OpenSSL fails. What is made is complete, what fails says so, and nothing is left of it. */
+static void test_setup_fault(bool serves) {
+    ws_tls_config config = serves ? with(&certs.server) : trusting().tls;
+    wsi_tls_fill *fills = serves ? wsi_tls_fill_server : wsi_tls_fill_client;
+    bool all = false;
+    if (!test_begin("OpenSSL lacks memory while a %s is set up", serves ? "server" : "client with the system's roots"))
+        return;
+    config.ca_pem = NULL;
+    for (size_t n = 1; n < 10000000 && !all; n += 1 + n / 8) {
+        wsi_tls *tls = wsi_tls_new(&memory);
+        ws_link link;
+        wsi_reason why;
+        memset(&link, 0, sizeof link);
+        link.descriptor = -1;
+        wsi_reason_clear(&why);
+        fail_after = n;
+        ws_error error = wsi_tls_complete(tls, &config, fills, &why);
+        CHECK(error ? error == WS_ERROR_TLS && !tls->context : tls->context != NULL);
+        CHECK_EQ(wsi_reason_text(&why) != NULL, error != WS_OK);
+        CHECK(ERR_peek_error() == 0);
+        bool opened = !error && wsi_tls_open(&link, serves ? NULL : "localhost", tls);
+        CHECK(ERR_peek_error() == 0 && opened == (link.session != NULL));
+        all = fail_after != 0;
+        CHECK(opened || !all);
+        fail_after = 0;
+        if (opened)
+            wsi_tls_close(&link);
+        wsi_tls_release(tls);
+        CHECK_EQ(memory.used, 0);
+    }
+    CHECK(all);
+}
+
 static void test_no_sessions(void) {
     if (!test_begin("a server keeps no sessions: its tickets need no memory"))
         return;
@@ -419,10 +515,12 @@ int main(int argc, char **argv) {
     memset(&none, 0, sizeof none);
     wsi_memory_init(&memory, none, SIZE_MAX);
     test_read();
+    test_half_record();
     test_one_receive();
     test_last(true);
     test_last(false);
     test_full();
+    test_nothing_unsent();
     test_flushed();
     test_gone();
     test_limit();
@@ -433,6 +531,9 @@ int main(int argc, char **argv) {
     test_fault();
     test_files();
     test_setup_fails();
+    test_setup_memory();
+    test_setup_fault(true);
+    test_setup_fault(false);
     test_no_sessions();
     certs_end();
     return test_finish();
