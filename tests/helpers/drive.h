@@ -23,14 +23,17 @@ typedef struct drive_memory {
     bool wrong;       /* an old_size was not the size of the block */
 } drive_memory;
 
-/* Each block begins with its size, to be compared with the old_size that ws.h gives. */
+/* Each block begins with its size, to be compared with the old_size that ws.h gives. It stands there twice, so that
+   what is written before the block is noticed. */
 static inline void *drive_resize(void *user, void *block, size_t old_size, size_t new_size) {
     drive_memory *memory = (drive_memory *)user;
     uint8_t *base = block ? (uint8_t *)block - 16 : NULL;
-    size_t real = 0;
+    uint64_t sizes[2] = {0, 0};
+    size_t real;
     if (base)
-        memcpy(&real, base, sizeof real);
-    memory->wrong = memory->wrong || real != old_size;
+        memcpy(sizes, base, sizeof sizes);
+    real = (size_t)sizes[0];
+    memory->wrong = memory->wrong || real != old_size || sizes[1] != sizes[0];
     if (!new_size) {
         free(base);
         memory->used -= real;
@@ -43,7 +46,8 @@ static inline void *drive_resize(void *user, void *block, size_t old_size, size_
     base = (uint8_t *)realloc(base, new_size + 16);
     if (!base)
         abort();
-    memcpy(base, &new_size, sizeof new_size);
+    sizes[0] = sizes[1] = new_size;
+    memcpy(base, sizes, sizeof sizes);
     memory->used = memory->used - real + new_size;
     memory->peak = memory->used > memory->peak ? memory->used : memory->peak;
     return base + 16;
@@ -114,6 +118,10 @@ static inline bool drive_start(drive *d, ws_role role, const ws_engine_config *c
 /* Frees everything. To check for leaks, look at d->memory.used afterwards. */
 static inline void drive_free(drive *d) {
     ws_engine_free(&d->engine);
+    if (d->memory.wrong) {
+        (void)fprintf(stderr, "ws.h wrote before a block, or did not know its size\n");
+        abort();
+    }
     bytes_free(&d->out);
     bytes_free(&d->log);
     bytes_free(&d->details);
