@@ -877,7 +877,7 @@ static bool add_routes(void) {
            && ws_files(w.server, "/files/", "tests");
 }
 
-static bool start(void) {
+static void start(void) {
     unsigned a = take(), b = take(), c = take();
     ws_loop_config loop;
     ws_server_config server;
@@ -901,7 +901,7 @@ static bool start(void) {
     server.limits.buffered = a & 32 ? 5000 : 0;
     server.limits.body = a & 64 ? 100 : 0;
     server.limits.rooms = a & 128 ? 2 : 0;
-    server.origins = b & 1 ? "https://a.example, *.b.example" : b & 2 ? "*" : NULL;
+    server.origins = b & 1 ? "https://a.example, https://*.b.example" : b & 2 ? "*" : NULL;
     server.hosts = b & 4 ? "server.example, h, 127.0.0.1" : NULL;
     server.proxies = b & 8 ? "10.0.0.0/8, unix, 2001:db8::/32" : NULL;
     server.proxy_protocol = (b & 24) == 24;
@@ -925,7 +925,7 @@ static bool start(void) {
     w.loop = ws_loop_new(&loop);
     HOLDS(w.loop);
     w.server = ws_listen(w.loop, &server);
-    return w.server && add_routes();
+    HOLDS(w.server && add_routes());
 }
 
 /* Faults are over, and all peers read and end: what is open closes, in its time; a further peer is served. */
@@ -976,17 +976,29 @@ static void finish(void) {
     network_end();
 }
 
+/* Once, before the first input. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    FILE *file = fopen("tests/fuzz/fuzz_server.c", "r");
+    (void)argc, (void)argv;
+    if (!file) {
+        fprintf(stderr, "start this program at the top of the tree: it serves the files of tests/\n");
+        exit(1);
+    }
+    (void)fclose(file);
+    certs_start();
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (!certs.ca.x509)
-        certs_start();
     network_start();
     memset(&w, 0, sizeof w);
     in.data = data;
     in.size = size;
-    if (start())
-        while (in.size && !w.over && w.server && w.record_count < CONNS - 8)
-            operate();
+    start();
+    while (in.size && !w.over && w.server && w.record_count < CONNS - 8)
+        operate();
     settle();
     finish();
     return 0;
