@@ -324,6 +324,63 @@ static void free_packed(packed *p) {
     drive_free(&p->ends[1]);
 }
 
+static void open_packed(packed *p, bool context) {
+    ws_deflate_config deflate = compressing(context);
+    ws_engine_config config;
+    memset(p, 0, sizeof *p);
+    memset(&config, 0, sizeof config);
+    config.deflate = &deflate;
+    for (int i = 0; i < 2; i++) {
+        CHECK(drive_start(&p->ends[i], i ? WS_ROLE_CLIENT : WS_ROLE_SERVER, &config));
+        p->pipe.ends[i] = &p->ends[i].engine;
+        p->ends[i].silent = true;
+    }
+    settle(p);
+    p->ends[0].log.size = p->ends[0].details.size = 0;
+}
+
+/* A message whose frame could not be sent is not in the history with which the next ones are compressed. */
+static void test_unsent_message(bool context) {
+    static const size_t sizes[] = {3000, 5000, 5000, 4000}; /* the second one fails */
+    bytes wanted = {NULL, 0, 0};
+    packed p;
+    if (!test_begin("compressed messages after one that was not sent, %s context", context ? "with" : "without"))
+        return;
+    open_packed(&p, context);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        ws_message message = message_of(content(sizes[i], 't'), sizes[i], WS_BINARY);
+        char line[60];
+        p.ends[1].random_fails_at = i == 1;
+        CHECK_EQ(ws_engine_send(&p.ends[1].engine, message), i != 1);
+        settle(&p);
+        (void)snprintf(line, sizeof line, "B %zu %016llx 0\n", sizes[i],
+                       (unsigned long long)drive_hash(message.data, message.size));
+        bytes_add(&wanted, line, i == 1 ? 0 : strlen(line));
+    }
+    CHECK_MEM(p.ends[0].details.data, p.ends[0].details.size, wanted.data, wanted.size);
+    bytes_free(&wanted);
+    free_packed(&p);
+}
+
+/* A later part for which there is no memory is not sent uncompressed, inside a message that is compressed. */
+static void test_unsent_part(bool context) {
+    packed p;
+    if (!test_begin("no memory to compress a later part, %s context", context ? "with" : "without"))
+        return;
+    open_packed(&p, context);
+    drive *client = &p.ends[1];
+    CHECK(ws_engine_send_part(&client->engine, message_of(content(3000, 't'), 3000, WS_BINARY), false));
+    settle(&p);
+    client->memory.fail_at = client->memory.calls + 1;
+    CHECK(!ws_engine_send_part(&client->engine, message_of(content(300000, 'n'), 300000, WS_BINARY), true));
+    CHECK_EQ(client->memory.calls, client->memory.fail_at);
+    CHECK_EQ(ws_engine_error(&client->engine), WS_ERROR_MEMORY);
+    settle(&p);
+    CHECK_EQ(ws_engine_state(&p.ends[0].engine), WS_OPEN);
+    CHECK_EQ(p.ends[0].details.size, 0);
+    free_packed(&p);
+}
+
 /* Every message that arrives also arrived when there was memory. The connection may end early. */
 static void test_packed(int failing, bool context, bool chunks) {
     static packed good, p;
@@ -630,6 +687,10 @@ int main(int argc, char **argv) {
 #ifndef WS_NO_DEFLATE
     for (int i = 0; i < 8; i++)
         test_packed(i & 1, i & 2, i & 4);
+    for (int context = 0; context < 2; context++) {
+        test_unsent_message(context == 1);
+        test_unsent_part(context == 1);
+    }
 #endif
     for (int kind = 0; kind < 2; kind++)
         for (int context = 0; context < 2; context++)
