@@ -3825,12 +3825,11 @@ static const char wsi_engine_none[] = ""; /* not a string literal: see wsi_error
 
 /* Every failure ends here. The engine is closed, and the program sees this close code. */
 WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
-    if (e->state == WSI_CLOSED)
-        return false;
-    e->state = WSI_CLOSED;
-    e->close_code = code;
-    if (error)
-        e->error = (uint8_t)error;
+    if (e->state != WSI_CLOSED) {
+        e->state = WSI_CLOSED;
+        e->close_code = code;
+        e->error = error ? (uint8_t)error : e->error;
+    }
     return false;
 }
 

@@ -98,6 +98,39 @@ static void test_refused(ws_role role, const char *name) {
     }
 }
 
+#ifndef WS_NO_DEFLATE
+/* The limit of messages also holds for those that a peer does not compress although it may. */
+static void test_limit_uncompressed(void) {
+    static const char *const frames[] = {"82#1001", "02#500 80#501", "02#1000 80#1"};
+    for (size_t i = 0; i < COUNT(frames); i++) {
+        ws_deflate_config deflate;
+        ws_engine_config config;
+        char request[600] = DRIVE_REQUEST;
+        drive d;
+        if (!test_begin("a limit of 1000 bytes where compression is agreed on: %s", frames[i]))
+            continue;
+        memset(&deflate, 0, sizeof deflate);
+        memset(&config, 0, sizeof config);
+        deflate.on = true;
+        config.deflate = &deflate;
+        config.limits.message = 1000;
+        (void)snprintf(request + strlen(request) - 2, 100, "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        CHECK(drive_start(&d, WS_ROLE_SERVER, &config));
+        drive_feed_text(&d, request);
+        CHECK(d.engine.core.deflate);
+        d.log.size = 0;
+        d.silent = true;
+        drive_feed_wire(&d, "82#1000");
+        CHECK(drive_logged(&d, "B"));
+        drive_feed_wire(&d, frames[i]);
+        check_closed(&d, "Bx", 1009, WS_ERROR_TOO_BIG);
+        drive_free(&d);
+    }
+}
+#else
+static void test_limit_uncompressed(void) {}
+#endif
+
 /* The program gets the reason of the peer's close whole, and the peer gets it back. */
 static void test_reasons(ws_role role, const char *name) {
     for (unsigned size = 0; size <= 123; size++) {
@@ -163,5 +196,6 @@ int main(int argc, char **argv) {
         test_reasons(roles[i], role_names[i]);
         test_announced_lengths(roles[i], role_names[i]);
     }
+    test_limit_uncompressed();
     return test_finish();
 }
