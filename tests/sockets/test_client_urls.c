@@ -136,7 +136,7 @@ static const char *const bad_urls[] = {
     "ws//example.com", "ws:\\\\example.com\\", "ws://user@", "ws://user@/", "ws://@/", "ws://@:80/", "ws://user:p@:80/",
     "ftp://example.com/", "file:///etc/passwd", "wsx://example.com/", "w://example.com/", "wss+x://example.com/",
     "javascript:x", "unix:///run/x", "1ws://example.com/", " ws://example.com/", "ws ://example.com/",
-    "ws: //example.com/",
+    "ws: //example.com/", "ws://.example.com/", "ws://./", "http://.",
     /* fragments: RFC 6455 3 */
     "ws://example.com#", "ws://example.com/#", "ws://example.com/#a", "ws://example.com/?a#b", "ws://example.com#/a",
     /* characters that no URL may contain */
