@@ -3828,7 +3828,7 @@ WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     if (e->state != WSI_CLOSED) {
         e->state = WSI_CLOSED;
         e->close_code = code;
-        e->error = error ? (uint8_t)error : e->error;
+        e->error = (uint8_t)(error ? (int)error : e->error);
     }
     return false;
 }
