@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +14,7 @@ CA, CERT, KEY = TLS + "ca.pem", TLS + "server.pem", TLS + "server.key"
 counts = {"passed": 0, "failed": 0, "skipped": 0}
 prefix = os.path.basename(sys.argv[0]).split(".")[0]
 logging.disable(logging.CRITICAL)  # handlers whose connection broke are part of the tests
+held = []  # sockets of free_ports
 running = []  # subprocesses; all are killed in the end, by their own ids
 
 
@@ -97,14 +99,14 @@ async def drive(name, url, *options):
 
 
 def free_ports(number):
-    import socket
+    """Ports that nobody listens on. They stay bound until this program ends, so that the system gives them to nobody
+    else; whoever is to listen on one sets SO_REUSEADDR, as servers do."""
     sockets = [socket.socket() for _ in range(number)]
     for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    held.extend(sockets)
+    return [each.getsockname()[1] for each in sockets]
 
 
 async def served(number, command, seconds=10):
