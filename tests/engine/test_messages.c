@@ -152,8 +152,8 @@ static void test_reasons(ws_role role, const char *name) {
     }
 }
 
-/* An announced length costs no memory until its bytes arrive, without a limit and with the default. A bare engine,
-   whose sizes have 32 bits, refuses 4 GiB and more in any case. */
+/* An announced length costs no memory until its bytes arrive, without a limit and with the default. Where limits have
+   32 bits, 4 GiB and more are refused in any case; a bare engine, whose sizes have 32 bits, refuses one byte less. */
 static void test_announced_lengths(ws_role role, const char *name) {
     static const struct { const char *in; uint16_t code, bare; } cases[] = { /* without a limit; 0: stays open */
         {"82@7fffffff", 0, 0}, {"82@80000001", 0, 0}, {"82@fffffffe", 0, 0}, {"82@ffffffff", 0, 1009},
@@ -165,7 +165,8 @@ static void test_announced_lengths(ws_role role, const char *name) {
     size_t i, unlimited;
     for (i = 0; i < COUNT(cases); i++)
         for (unlimited = 0; unlimited < 2; unlimited++) {
-            uint16_t code = sizeof(wsi_size) < 8 ? cases[i].bare : cases[i].code;
+            bool narrow = sizeof(wsi_size) < 8 || (sizeof(size_t) < 8 && strcmp(cases[i].in, "82@ffffffff") != 0);
+            uint16_t code = narrow ? cases[i].bare : cases[i].code;
             ws_engine_config config;
             size_t before;
             drive d;
