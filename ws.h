@@ -16769,6 +16769,7 @@ static ptrdiff_t wsi_tls_write(ws_link *link, const void *data, size_t size) {
     size_t sent;
     if (flushed <= 0 || !size)
         return flushed < 0 ? flushed : 0;
+    link->budget = 1; /* TLS 1.2's renegotiation has to read, also while the connection is paused */
     wsi_tls_keep_buffers(wsi_tls_of(link));
     return SSL_write_ex(wsi_tls_of(link)->ssl, data, size, &sent) == 1 ? (ptrdiff_t)sent : wsi_tls_result(link);
 }
@@ -17698,8 +17699,7 @@ static void wsi_dial_resolve(wsi_client *client) {
 /*
 >> CLIENT =================================================================================
    A client from creation to end: attempts, redirects, the server's answer, reconnecting. Calls MEMORY, TEXT, HTTP,
-   HANDSHAKE, HEADS, MESSAGES, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix:
-   wsi_client_.
+   HANDSHAKE, HEADS, MESSAGES, UPGRADE, BODY, PLATFORM, LOOP, QUEUE, SEND, LIFE, URL, DIAL. Prefix: wsi_client_.
 */
 
 /* --- hops and attempts --- */

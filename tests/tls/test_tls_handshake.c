@@ -417,6 +417,34 @@ static void test_renegotiation_by_server(void) {
     TLS_END();
 }
 
+/* A paused connection does not read, but TLS has to, to send: the write reads for itself. */
+static void test_renegotiation_while_paused(void) {
+    tls_client *c;
+    peer *r;
+    if (!test_begin("TLS 1.2: a paused client sends during a renegotiation, and does not spin"))
+        return;
+    CHECK(start());
+    r = dial_raw(&c, TLS1_2_VERSION);
+    certs_need(SSL_renegotiate(r->tls->ssl) == 1);
+    (void)SSL_do_handshake(r->tls->ssl);
+    (void)tls_flush(r);
+    for (int i = 0; i < TLS_TRIES && SSL_is_init_finished((SSL *)ws_tls_session(c->conn)); i++)
+        (void)ws_run_once(net.loop, 1);
+    CHECK(!SSL_is_init_finished((SSL *)ws_tls_session(c->conn)));
+    CHECK(ws_pause(c->conn));
+    CHECK(ws_send_text(c->conn, "hello"));
+    CHECK(net_settle());
+    CHECK_EQ(r->in.size, 11);
+    CHECK_EQ(ws_buffered(c->conn), 0);
+    peer_frames(r, "81\"after it\"");
+    CHECK(net_settle());
+    CHECK_EQ(c->messages, 0);
+    CHECK(ws_resume(c->conn));
+    CHECK(net_settle());
+    CHECK_EQ(c->messages, 1);
+    TLS_END();
+}
+
 static void test_renegotiation_by_client(void) {
     peer *r;
     if (!test_begin("TLS 1.2: a client asks a server for a renegotiation"))
@@ -537,6 +565,7 @@ int main(int argc, char **argv) {
         test_resumption_mtls(versions[v]);
     }
     test_renegotiation_by_server();
+    test_renegotiation_while_paused();
     test_renegotiation_by_client();
     test_key_update(false);
     test_key_update(true);
