@@ -807,7 +807,7 @@ typedef struct ws_stats {
     size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
     size_t buffered;     /* now: unsent bytes of all connections */
     uint64_t accepted;   /* connections */
-    uint64_t refused_4xx, refused_5xx; /* requests with such an answer, and connections that got 503 */
+    uint64_t refused_4xx, refused_5xx; /* requests answered with 4xx, 5xx; and connections that got 503 */
     uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
     /* These are always the whole loop's, also in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts once for each member */
@@ -859,9 +859,9 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
    with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. On Windows *highest stays
-   as it is. false: stopped, failed, in a callback, or DESCRIPTORS: a descriptor's number is not below FD_SETSIZE. */
+   as it is. false: stopped, shut down, failed, in a callback, or DESCRIPTORS: a descriptor is not below FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
-/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: stopped or failed. */
+/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 #endif /* WS_NO_NET */
@@ -1402,7 +1402,7 @@ typedef struct wsi_engine {
 #endif
 } wsi_engine;
 
-typedef struct wsi_window { /* received bytes: [message so far] ... [pos: not parsed yet) end */
+typedef struct wsi_window { /* received bytes: the message so far, ..., from pos to end those not parsed yet */
     uint8_t *base;
     size_t pos, end, message;
 #ifndef WSI_BARE
@@ -6022,8 +6022,8 @@ static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
     return value;
 }
 
-/* Returns unused whole bytes to the input. All were read in this call: the bits that the previous call left were too
-   few for its next step, which has used them. */
+/* Returns unused whole bytes to the input. They were all read in this call: the previous call left fewer bits than its
+   next step needed, and that step has used them. */
 static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
     if (z->count >= 8) {
         io->in -= z->count >> 3;
@@ -6361,7 +6361,7 @@ typedef struct wsi_inflate_source {
     const uint8_t *in, *end;
 } wsi_inflate_source;
 
-/* Refills the bits. false: fewer than 48, the most for a length and a distance. Unless careful, reads eight bytes. */
+/* Refills the bits. false: fewer than 48, the most that a length and a distance take. Unless careful, reads 8 bytes. */
 WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
     uint32_t count = source->count & 63;
     if (!careful || source->end - source->in >= 8) {
@@ -6789,7 +6789,7 @@ static void wsi_deflate_item(wsi_deflate_head *head, unsigned symbol, unsigned e
     head->frequency[symbol]++;
 }
 
-/* Writes a run of one length: 16 repeats the previous length 3 to 6 times, 17 means up to 10 zeros, 18 up to 138. */
+/* Writes a run of one length: symbol 16 repeats the last length 3 to 6 times, 17 is up to 10 zeros, 18 up to 138. */
 static void wsi_deflate_repeat(wsi_deflate_head *head, unsigned length, unsigned run) {
     unsigned most = length ? 6 : 138;
     if (length) {
@@ -7687,7 +7687,7 @@ static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 
-/* The form is the number of window bits. It is 0 with context, which would lack a message that a policy drops. */
+/* The form is the number of window bits; 0 with context, as a message that a policy drops must not be part of one. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
@@ -7939,7 +7939,7 @@ static int wsi_body_whole_line(const uint8_t *data, size_t at_hand, size_t limit
 #ifndef WS_NO_HTTP
 /* --- a request's body, assembled in the window like a message --- */
 
-/* What comes next in a body; e->type has it while one is read. */
+/* What comes next in a body: the values of e->type while it is read. */
 enum { WSI_BODY_NONE, WSI_BODY_LENGTH, WSI_BODY_CHUNK, WSI_BODY_CHUNK_DATA, WSI_BODY_CHUNK_END, WSI_BODY_TRAILERS };
 
 static wsi_step wsi_body_done(wsi_engine *e, wsi_window *window, ws_event *event) {
@@ -8876,7 +8876,7 @@ static bool wsi_platform_host_text(const struct sockaddr_storage *address, sockl
 }
 #endif
 
-#if defined(WS_LWIP) || !defined(_WIN32) /* the calls set errno */
+#if defined(WS_LWIP) || !defined(_WIN32) /* socket calls set errno */
 static bool wsi_platform_start(void) { return true; }
 
 static int wsi_platform_last(void) { return errno; }
@@ -9386,7 +9386,7 @@ static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *li
     struct sockaddr_un address;
     bool fits = wsi_platform_unix(config->unix_path, &address);
     ws_error error = fits ? wsi_platform_remove_stale(&address, why) : WS_ERROR_ADDRESS;
-    if (!fits) /* Linux has 108 bytes with the zero */
+    if (!fits) /* Linux's sun_path has 108 bytes, with the zero */
         *why = sizeof address.sun_path < 108 ? "a unix_path has 1 to 103 bytes" : "a unix_path has 1 to 107 bytes";
     int descriptor = error ? -1 : socket(AF_UNIX, SOCK_STREAM, 0);
     if (descriptor < 0)
@@ -13801,7 +13801,7 @@ static const wsi_route *wsi_route_of(const ws_conn *conn) {
     return conn && conn->handler && !wsi_conn_is_client(conn) ? (const wsi_route *)(const void *)conn->handler : NULL;
 }
 
-/* A string of an open connection: 0 is the subprotocol, then the parameters. The next index gives NULL. */
+/* A string of an open connection: 0 is the subprotocol, then the parameters; NULL after the last. */
 static const char *wsi_route_string(const ws_conn *conn, size_t index) {
     const wsi_strings *strings = conn->strings;
     const char *text = strings ? strings->text : NULL;
@@ -14705,7 +14705,7 @@ static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config
     return WS_ERROR_ARGUMENT;
 }
 
-/* Whether the program has opened the socket: it still owns it, and its file, until ws_listen succeeds. */
+/* Whether the program opened the socket; then the program owns it, and its file, until ws_listen succeeds. */
 static bool wsi_listener_is_given(const ws_server_config *config) { return config->descriptor != 0; }
 
 static void wsi_listener_remove(const wsi_listener *listener) {
@@ -15423,7 +15423,7 @@ static bool wsi_forward_keep_client(ws_request *request) {
 
 /* --- what servers call --- */
 
-/* A connection from a trusted proxy counts only from its first WebSocket request on: that one names the client. */
+/* A connection from a trusted proxy counts from its first WebSocket request on, which names the client. */
 static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     const ws_server *server = wsi_server_of(conn);
     wsi_forward_peer peer;
@@ -16440,7 +16440,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     return size;
 }
 
-/* Sends the queue. 1: it is empty, 0: it is not. */
+/* Sends the queue. 1: it is empty, 0: it is not, or WS_FAILED. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     if (!link->unsent)
@@ -19157,7 +19157,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
      A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are accepted; such a connection needs up to 40 KiB.
-   - A 101 with the fields of a body is accepted; 1xx before a proxy's response are ignored; folded fields are read.
+   - A 101 with Content-Length or the like is accepted; 1xx before a proxy's response are ignored, folded fields read.
    - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
      with %3A is refused.
    What is compiled
