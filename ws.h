@@ -16612,8 +16612,10 @@ static SSL_CTX *wsi_tls_new_context(const ws_tls_config *config, wsi_tls_fill *f
     /* the system's policy may set a higher minimum; 0: no minimum */
     bool good = context && (SSL_CTX_get_min_proto_version(context) >= TLS1_2_VERSION
                             || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1);
-    if (good)
+    if (good) {
         SSL_CTX_set_read_ahead(context, 1);
+        (void)SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION);
+    }
     if (good && fill(context, config, why))
         return context;
     SSL_CTX_free(context);
