@@ -146,18 +146,7 @@ static void members_join(size_t n) {
 
 static int slow_peer; /* the other end of its socket */
 
-/* Fills a socket. On Windows the pair is of TCP, which has room once more when an acknowledgement comes late. */
-static void fill(int end) {
-    static uint8_t junk[4096];
-    struct pollfd place;
-    place.fd = (ws_socket)end;
-    place.events = POLLOUT;
-    do
-        while (write(end, junk, sizeof junk) > 0) {}
-    while (TEST_WINDOWS && poll(&place, 1, 250) == 1);
-}
-
-/* A member whose socket takes nothing: it is full. In n rooms of this policy; buffered: for so many bytes. */
+/* A member whose socket takes nothing, as if it were full. In n rooms of this policy; buffered: for so many bytes. */
 static ws_conn *slow_start(size_t n, ws_slow policy, size_t buffered) {
     static const ws_handler nothing;
     ws_server_config config;
@@ -168,7 +157,8 @@ static ws_conn *slow_start(size_t n, ws_slow policy, size_t buffered) {
     config.limits.buffered = buffered;
     CHECK(behaviour_start_with(&config));
     CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 && wsi_platform_prepare_socket(ends[0]));
-    fill(ends[0]);
+    calls.stuck = ends[0];
+    calls.stuck_full = true;
     slow_peer = ends[1];
     conn = member_new();
     conn->handler = &nothing;
@@ -187,6 +177,7 @@ static void say(size_t room) {
 
 static void slow_end(void) {
     (void)close(slow_peer);
+    calls_reset();
     BEHAVIOUR_END();
 }
 
