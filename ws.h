@@ -565,6 +565,8 @@ typedef struct ws_server_config {
                                rightmost address in X-Forwarded-For that is not one of them. With origins NULL, Origin
                                must match the last X-Forwarded-Host instead of Host, and be https: if the last
                                X-Forwarded-Proto is https. NULL: none */
+    bool forwarded;         /* read Forwarded's for, host and proto (RFC 7239) instead of the three X-Forwarded headers.
+                               Set the kind that your proxies set: they may pass on the other as the client sent it */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
     /* Limits on peers; 0 means none. Addresses are those of ws_peer; IPv6 addresses with the same first 64 bits count
        as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
@@ -13226,7 +13228,7 @@ struct ws_server {
     const wsi_forward_calls *forward; /* NULL: no proxy is trusted, and there are no limits */
 #ifndef WS_NO_FORWARD
     const char *proxies;   /* the trusted ones; NULL: none */
-    bool proxy_protocol;
+    bool forwarded, proxy_protocol;
     struct wsi_bounds *bounds; /* NULL: there are no limits */
 #endif
     void (*open_session)(ws_request *request); /* stores the session in the connection. NULL: no sessions */
@@ -15173,9 +15175,9 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
 
 /*
 >> FORWARD ================================================================================
-   The client's address as trusted proxies report it: X-Forwarded-For, and the PROXY protocol, versions 1 and 2. Calls
-   BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER, BOUNDS. Prefix:
-   wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
+   The client's address as trusted proxies report it: X-Forwarded-For, Forwarded, and the PROXY protocol, versions 1
+   and 2. Calls BYTES, TEXT, HTTP, PLATFORM, SOCKETS, TCP, TRANSPORT, SEND, RECEIVE, LIFE, ROOMS, REQUEST, SERVER,
+   BOUNDS. Prefix: wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
 */
 
 enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes of a PROXY header */
@@ -15229,7 +15231,7 @@ static bool wsi_forward_trusts(const char *list, const wsi_forward_peer *peer) {
     return false;
 }
 
-/* Reads an address in X-Forwarded-For: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
+/* Reads an address, as X-Forwarded-For and Forwarded have it: "1.2.3.4", "1.2.3.4:80", "::1" or "[::1]:80". */
 static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     const char *colon = text.size ? (const char *)memchr(text.data, ':', text.size) : NULL;
     wsi_slice host = text;
@@ -15243,7 +15245,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes an address of X-Forwarded-For, at most 63 bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
+/* Writes such an address, at most 63 bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15255,21 +15257,49 @@ static void wsi_forward_put(char *to, wsi_slice text) {
     *wsi_text_append(to, text) = 0;
 }
 
-/* Reads a line of X-Forwarded-For from its end: while the peer is trusted, the address before it becomes the peer and
-   *client. true: the whole line was read, so the previous line is next. */
-static bool wsi_forward_walk(const char *list, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
-    while (line.size && wsi_forward_trusts(list, peer)) {
-        size_t from = line.size;
-        while (from && line.data[from - 1] != ',')
-            from--;
-        wsi_slice one = wsi_text_trim(wsi_text(line.data + from, line.size - from));
+/* Removes the last element of a list. Commas in quoted strings do not separate; reading from the end, a quotation mark
+   behind a backslash never opens such a string. So what the client wrote cannot hide what a proxy appended. */
+static wsi_slice wsi_forward_pop(wsi_slice *list) {
+    size_t end = list->size, from = end;
+    for (bool quoted = false; from && (quoted || list->data[from - 1] != ','); from--)
+        if (list->data[from - 1] == '"' && !(quoted && from > 1 && list->data[from - 2] == '\\'))
+            quoted = !quoted;
+    list->size = from ? from - 1 : 0;
+    return wsi_text_trim(wsi_text(list->data + from, end - from));
+}
+
+/* The value of a parameter in an element of Forwarded (RFC 7239 4). Empty: it has none, or the element is malformed. */
+static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
+    wsi_slice none = wsi_text("", 0), found = none, name, value;
+    while (element.size) {
+        if (element.data[0] == ';') {
+            element = wsi_text_trim(wsi_text(element.data + 1, element.size - 1));
+            continue;
+        }
+        if (!wsi_http_word(&element, &name, false, false) || !element.size || element.data[0] != '=')
+            return none;
+        element = wsi_text(element.data + 1, element.size - 1);
+        if (!wsi_http_word(&element, &value, true, true) || (element.size && element.data[0] != ';'))
+            return none;
+        if (wsi_text_is_nocase(name, known))
+            found = value;
+    }
+    return found;
+}
+
+/* Reads a line from its end: while the peer is trusted, the address before it becomes the peer and *client. true: the
+   whole line was read, so the previous line is next. */
+static bool wsi_forward_walk(const ws_server *server, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
+    while (line.size && wsi_forward_trusts(server->proxies, peer)) {
+        wsi_slice one = wsi_forward_pop(&line);
+        if (server->forwarded)
+            one = wsi_forward_value(one, "for");
         if (!wsi_forward_address(one, peer->address))
             return false;
         peer->local = false;
         *client = one;
-        line.size = from ? from - 1 : 0;
     }
-    return !line.size && wsi_forward_trusts(list, peer);
+    return !line.size && wsi_forward_trusts(server->proxies, peer);
 }
 
 /* --- the PROXY protocol --- */
@@ -15395,9 +15425,18 @@ static bool wsi_forward_nearest(const ws_conn *conn, wsi_forward_peer *peer) {
 static wsi_slice wsi_forward_last(const ws_request *request, const char *name) {
     wsi_slice rest = wsi_request_fields(request), list, element, last = wsi_text(NULL, 0);
     while (wsi_http_find(&rest, name, &list))
-        while (wsi_text_next(&list, &element))
-            last = element;
+        while (list.size)
+            if ((element = wsi_forward_pop(&list)).size) {
+                last = element;
+                break;
+            }
     return last;
+}
+
+/* What the nearest proxy says in this parameter of Forwarded, or in this X-Forwarded header. Empty: nothing. */
+static wsi_slice wsi_forward_says(const ws_request *request, const char *parameter, const char *header) {
+    return request->server->forwarded ? wsi_forward_value(wsi_forward_last(request, "forwarded"), parameter)
+                                      : wsi_forward_last(request, header);
 }
 
 /* Stores the client's address, as trusted proxies report it. false: no memory. */
@@ -15407,12 +15446,12 @@ static bool wsi_forward_keep_client(ws_request *request) {
     size_t count = 0;
     if (request->conn->extra)
         request->conn->extra->client[0] = 0;
-    while (wsi_http_find(&rest, "x-forwarded-for", &value))
+    while (wsi_http_find(&rest, request->server->forwarded ? "forwarded" : "x-forwarded-for", &value))
         lines[count++ % 16] = value; /* only the last 16 lines count */
     size_t end = count > 16 ? count - 16 : 0;
     if (!count || !wsi_forward_nearest(request->conn, &peer))
         return true;
-    while (count > end && wsi_forward_walk(request->server->proxies, lines[(count - 1) % 16], &peer, &client))
+    while (count > end && wsi_forward_walk(request->server, lines[(count - 1) % 16], &peer, &client))
         count--;
     if (client.data && !wsi_conn_extra(request->conn))
         return false;
@@ -15454,9 +15493,9 @@ static int wsi_forward_admits(ws_request *request, bool secure, wsi_why *why) {
     wsi_request original = *head;
     wsi_forward_peer peer;
     if (proxies && wsi_forward_nearest(request->conn, &peer) && wsi_forward_trusts(proxies, &peer)) {
-        wsi_slice name = wsi_forward_last(request, "x-forwarded-host");
-        wsi_slice scheme = wsi_forward_last(request, "x-forwarded-proto");
-        original.host = name.data ? name : head->host;
+        wsi_slice name = wsi_forward_says(request, "host", "x-forwarded-host");
+        wsi_slice scheme = wsi_forward_says(request, "proto", "x-forwarded-proto");
+        original.host = name.size ? name : head->host;
         secure = secure || wsi_text_is_nocase(scheme, "https") || wsi_text_is_nocase(scheme, "wss");
     }
     request->head = &original;
@@ -15472,13 +15511,15 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
     if (!wsi_forward_list(config->proxies, &wrong))
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is neither a numeric address, a range "
                               "such as 10.0.0.0/8, nor the word unix", wsi_reason_shows(wrong), wrong.data);
-    if (config->proxy_protocol && !config->proxies)
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxy_protocol needs proxies, which may send its header");
+    if ((config->proxy_protocol || config->forwarded) && !config->proxies)
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s needs proxies, which may send its header",
+                              config->forwarded ? "forwarded" : "proxy_protocol");
     if (error || !(config->proxies || server->bounds))
         return error;
     if (!wsi_server_keep_text(server, &server->proxies, config->proxies))
         return WS_ERROR_MEMORY;
     server->forward = loop->forward_calls;
+    server->forwarded = config->forwarded;
     server->proxy_protocol = config->proxy_protocol;
     loop->ready[WSI_KIND_HEADER] = wsi_forward_header;
     return WS_OK;
@@ -19138,7 +19179,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - New: origins with "*." before a domain; ws_acceptance.deflate, compression of one connection.
    - New: ws_server_broadcast_text, ws_broadcast_others_text, ws_broadcast_others_json.
    - New limits, off by default: connections per address and their rate, messages and bytes per second of a connection.
-   - X-Forwarded-Host and -Proto of trusted proxies are used where origins is NULL.
+   - X-Forwarded-Host and -Proto of trusted proxies are used where origins is NULL. New: forwarded, for proxies that
+     set Forwarded (RFC 7239) instead.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE, so idle connections do not slow messages down.
    - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT also notices
      a foreign thread while such a loop waits.

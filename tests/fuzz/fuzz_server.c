@@ -467,7 +467,7 @@ static void client_handshake(client *c, unsigned how) {
         "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits; server_max_window_bits=9\r\n",
         "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n",
         "Sec-WebSocket-Protocol: chat, other\r\n", "Origin: https://a.example\r\n",
-        "Origin: http://server.example\r\nX-Forwarded-For: 1.2.3.4, 10.0.0.1\r\n",
+        "Origin: http://server.example\r\nX-Forwarded-For: 1.2.3.4\r\nForwarded: for=\"[::1]:3\";host=\"a, b\"\r\n",
         "X-Forwarded-For: \"[::1]:3\", unknown\r\nX-Forwarded-Host: a.example\r\nX-Forwarded-Proto: https\r\n"};
     char text[1000];
     if (c->asked == sizeof c->heads)
@@ -905,6 +905,7 @@ static void start(void) {
     server.hosts = b & 4 ? "server.example, h, 127.0.0.1" : NULL;
     server.proxies = b & 8 ? "10.0.0.0/8, unix, 2001:db8::/32" : NULL;
     server.proxy_protocol = (b & 24) == 24;
+    server.forwarded = (b & 40) == 40;
     server.address_connections = b & 32 ? 2 : 0;
     server.address_rate = b & 64 ? 3 : 0;
     server.message_rate = b & 128 ? 5 : 0;

@@ -19,6 +19,8 @@ static void see_conn(ws_conn *conn) {
         strcpy(peer_seen, "unknown");
 }
 
+static bool rfc7239; /* the next server reads Forwarded */
+
 static bool start(const char *proxies, bool protocol, uint32_t handshake_ms) {
     ws_server_config config;
     ws_handler handler;
@@ -26,6 +28,7 @@ static bool start(const char *proxies, bool protocol, uint32_t handshake_ms) {
     memset(&handler, 0, sizeof handler);
     config.proxies = proxies;
     config.proxy_protocol = protocol;
+    config.forwarded = rfc7239;
     config.limits.handshake_ms = handshake_ms;
     handler.on_open = see_conn;
     peer_seen[0] = 0;
@@ -118,6 +121,58 @@ static void test_trusted(void) {
     for (i = 0; i < 60; i++)
         size += (size_t)snprintf(many + size, sizeof many - size, FOR("10.0.0.%u"), (unsigned)i);
     CHECK_STR(forwarded(many), "10.0.0.44"); /* of so many lines the last sixteen */
+    NET_END();
+}
+
+#define FORWARDED(list) "Forwarded: " list "\r\n"
+
+static void test_rfc7239(void) {
+    static const struct { const char *fields, *seen; } cases[] = {
+        {FORWARDED("for=1.2.3.4"), "1.2.3.4"}, {FORWARDED("For=\"1.2.3.4:5678\""), "1.2.3.4:5678"},
+        {FORWARDED("by=10.0.0.9 ; FOR=1.2.3.4;proto=http"), "1.2.3.4"},
+        {FORWARDED("for=\"[2001:4860::1]:443\", for=10.0.0.1"), "[2001:4860::1]:443"},
+        {FORWARDED("for=\"[2001:4860::1]\""), "[2001:4860::1]"}, {FORWARDED("for=\"[::ffff:1.2.3.4]\""), "1.2.3.4"},
+        {FORWARDED("for=6.6.6.6, for=1.2.3.4,for=10.0.0.7"), "1.2.3.4"}, /* 6.6.6.6 is what the client wrote */
+        {FORWARDED("for=6.6.6.6") FORWARDED("for=1.2.3.4, for=10.0.0.7") FORWARDED("for=10.0.0.8"), "1.2.3.4"},
+        {FORWARDED(";for=1.2.3.4;;by=x;"), "1.2.3.4"},
+        {FORWARDED("for=1.2.3.4, for=unknown, for=10.0.0.7"), "10.0.0.7"},
+        {FORWARDED("for=1.2.3.4, for=_secret, for=10.0.0.7"), "10.0.0.7"},
+        {FORWARDED("for=1.2.3.4, proto=http, for=10.0.0.7"), "10.0.0.7"}, /* an element that does not say for whom */
+        {FOR("1.2.3.4"), "own"}, {FOR("1.2.3.4") FORWARDED("for=5.6.7.8"), "5.6.7.8"},
+        /* what a client writes in Host stays in the string in which the proxy passes it on */
+        {FORWARDED("for=1.2.3.4;host=\"x, for=6.6.6.6;y=\""), "1.2.3.4"},
+        {FORWARDED("for=1.2.3.4;host=\"x;for=6.6.6.6\""), "1.2.3.4"},
+        {FORWARDED("for=1.2.3.4;host=\"x\\\", for=6.6.6.6;y=\\\"\""), "1.2.3.4"},
+        {FORWARDED("for=1.2.3.4;host=\"x\\\\\""), "1.2.3.4"},
+        /* what a client writes in Forwarded hides nothing behind it */
+        {FORWARDED("for=\", for=1.2.3.4"), "1.2.3.4"}, {FORWARDED("for=\"6.6.6.6, for=1.2.3.4"), "1.2.3.4"},
+        {FORWARDED("x=\"a\\, for=\"1.2.3.4\""), "1.2.3.4"}, {FORWARDED("\", for=1.2.3.4, for=10.0.0.7"), "1.2.3.4"},
+        /* malformed elements name nobody */
+        {FORWARDED("1.2.3.4"), "own"}, {FORWARDED(""), "own"}, {FORWARDED("for"), "own"}, {FORWARDED("for="), "own"},
+        {FORWARDED("=1.2.3.4"), "own"}, {FORWARDED("for=1.2.3.4:80"), "own"},
+        {FORWARDED("for=1.2.3.4 by=1"), "own"}, {FORWARDED("for=\"1.2.3.4"), "own"},
+        {FORWARDED("for=1.2.3.4\""), "own"},
+        {FORWARDED("for=1.2.3.4;by"), "own"}, {FORWARDED(";by=x;;"), "own"},
+        {FORWARDED("for=\"1.2.3.4:99999\""), "own"}, {FORWARDED("for=\"\""), "own"}, {FORWARDED("xfor=1.2.3.4"), "own"},
+    };
+    if (!test_begin("Forwarded of trusted proxies, instead of X-Forwarded-For (RFC 7239)"))
+        return;
+    rfc7239 = true;
+    CHECK(start("127.0.0.0/8, 10.0.0.0/8, 2001:db8::/32", false, 0));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *seen = forwarded(cases[i].fields);
+        test_memory(seen, strlen(seen), cases[i].seen, strlen(cases[i].seen), cases[i].fields, __FILE__, __LINE__);
+    }
+    NET_END();
+    CHECK(start("10.0.0.0/8", false, 0));
+    CHECK_STR(forwarded(FORWARDED("for=1.2.3.4")), "own");
+    NET_END();
+    CHECK(!start(NULL, false, 0));
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("forwarded needs proxies, which may send its header"));
+    rfc7239 = false;
+    NET_END();
+    CHECK(start("127.0.0.1", false, 0)); /* what a proxy passes on, and does not set, counts for nothing */
+    CHECK_STR(forwarded(FORWARDED("for=1.2.3.4")), "own");
     NET_END();
 }
 
@@ -281,20 +336,13 @@ static void test_malformed(void) {
 #define SECURE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
     "Sec-WebSocket-Version: 13\r\n"
 
+typedef struct origin { const char *fields; int status; } origin;
+
 /* Behind a proxy with TLS, pages of http do not count as the same origin. */
-static void test_schemes(void) {
-    static const struct { const char *fields; int status; } cases[] = {
-        {"Origin: http://a\r\n", 101}, {"Origin: https://a\r\nX-Forwarded-Proto: https\r\n", 101},
-        {"Origin: http://a\r\nX-Forwarded-Proto: https\r\n", 403},
-        {"Origin: http://a\r\nX-Forwarded-Proto: WSS\r\n", 403},
-        {"Origin: https://a\r\nX-Forwarded-Proto: wss\r\n", 101},
-        {"Origin: http://a\r\nX-Forwarded-Proto: ws\r\n", 101},
-    };
-    if (!test_begin("X-Forwarded-Proto of a trusted proxy, and origins"))
-        return;
+static void origins(const origin *cases, size_t count) {
     CHECK(start("127.0.0.1", false, 0));
     CHECK(net_route("/schemes"));
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < count; i++) {
         char text[600];
         peer *p = net_connect();
         (void)snprintf(text, sizeof text, "GET /schemes HTTP/1.1\r\nHost: a\r\n" SECURE "%s\r\n", cases[i].fields);
@@ -303,6 +351,39 @@ static void test_schemes(void) {
         test_equal(peer_status(p), cases[i].status, cases[i].fields, __FILE__, __LINE__);
     }
     NET_END();
+}
+
+static void test_origins(void) {
+    static const origin cases[] = {
+        {"Origin: http://a\r\n", 101}, {"Origin: https://a\r\nX-Forwarded-Proto: https\r\n", 101},
+        {"Origin: http://a\r\nX-Forwarded-Proto: https\r\n", 403},
+        {"Origin: http://a\r\nX-Forwarded-Proto: WSS\r\n", 403},
+        {"Origin: https://a\r\nX-Forwarded-Proto: wss\r\n", 101},
+        {"Origin: http://a\r\nX-Forwarded-Proto: ws\r\n", 101},
+    };
+    if (test_begin("X-Forwarded-Proto of a trusted proxy, and origins"))
+        origins(cases, sizeof cases / sizeof *cases);
+}
+
+static void test_origins_rfc7239(void) {
+    static const origin cases[] = {
+        {"Origin: http://a\r\n", 101}, {"Origin: https://a\r\nForwarded: for=1.2.3.4;proto=https\r\n", 101},
+        {"Origin: http://a\r\nForwarded: for=1.2.3.4;proto=https\r\n", 403},
+        {"Origin: https://b\r\nForwarded: for=1.2.3.4;host=b;proto=https\r\n", 101},
+        {"Origin: https://b:8443\r\nForwarded: host=\"b:8443\";proto=\"https\"\r\n", 101},
+        {"Origin: https://b\r\nForwarded: for=1.2.3.4;host=a;proto=https\r\n", 403},
+        {"Origin: https://b\r\nForwarded: host=b, host=a\r\n", 403},
+        {"Origin: https://b\r\nForwarded: host=a, host=b\r\n", 101},
+        {"Origin: https://b\r\nForwarded: host=b,\r\nForwarded:\r\n", 101},
+        {"Origin: https://b\r\nX-Forwarded-Host: b\r\n", 403}, {"Origin: http://b\r\nForwarded: host=\"b\r\n", 403},
+        {"Origin: http://a\r\nX-Forwarded-Proto: https\r\n", 101},
+        {"Origin: http://b\r\nForwarded: host=\"a, host=b;x=\"\r\n", 403}, /* the client's Host, passed on */
+    };
+    if (!test_begin("host and proto of a trusted proxy's Forwarded, and origins"))
+        return;
+    rfc7239 = true;
+    origins(cases, sizeof cases / sizeof *cases);
+    rfc7239 = false;
 }
 
 static void test_pieces(void) {
@@ -355,11 +436,13 @@ int main(int argc, char **argv) {
     test_start(argc, argv);
     test_untrusted();
     test_trusted();
+    test_rfc7239();
     test_each_request();
     test_ranges();
     test_protocol();
     test_malformed();
-    test_schemes();
+    test_origins();
+    test_origins_rfc7239();
     test_pieces();
     test_scarce(true);
     test_scarce(false);
