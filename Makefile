@@ -56,7 +56,7 @@ WINDOWS_TLS = $(WINDOWS_OF_TLS) $(addprefix $(BUILD)/windows/test_,session clien
 BOUNDARY = $(addprefix $(BUILD)/,echo rooms wscat driver $(addprefix windows/,echo.exe rooms.exe client.exe \
 	wscat.exe short_wscat.exe driver.exe))
 EXAMPLES = $(patsubst examples/%.c,$(BUILD)/%,$(wildcard examples/*.c))
-INTEROP = $(addprefix $(BUILD)/,driver peers slow wpt differential)
+INTEROP = $(addprefix $(BUILD)/,driver peers slow forward wpt differential)
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell getconf _NPROCESSORS_ONLN)

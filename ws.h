@@ -15281,8 +15281,11 @@ static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
         element = wsi_text(element.data + 1, element.size - 1);
         if (!wsi_http_word(&element, &value, true, true) || (element.size && element.data[0] != ';'))
             return none;
-        if (wsi_text_is_nocase(name, known))
-            found = value;
+        if (!wsi_text_is_nocase(name, known))
+            continue;
+        if (found.size)
+            return none; /* no parameter may come twice */
+        found = value;
     }
     return found;
 }

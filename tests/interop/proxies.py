@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Our client and server through nginx, haproxy and a CONNECT proxy (tinyproxy)."""
 import asyncio
+import http.client
 import os
 import sys
 
@@ -56,6 +57,46 @@ listen ended
 listen begun
   bind 127.0.0.1:{begun}
   server echo {wss} ssl verify required ca-file {ca} sni str(localhost) verifyhost localhost check inter 200ms
+"""
+NGINX_FORWARD = """
+daemon off; master_process off; pid nginx.pid; error_log error.log warn;
+events {{ worker_connections 400; }}
+http {{
+  access_log off; proxy_http_version 1.1;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+  map $http_forwarded $before {{ default "$http_forwarded, "; '' ''; }}
+  map $http_upgrade $upgrade {{ default upgrade; '' close; }}
+  proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;
+  server {{ listen 127.0.0.1:{x}; location / {{ proxy_pass http://{by_x};
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Host $http_host;
+    proxy_set_header X-Forwarded-Proto $scheme; }} }}
+  server {{ listen 127.0.0.1:{rfc}; location / {{ proxy_pass http://{by_rfc};
+    proxy_set_header Forwarded '${{before}}for="$remote_addr:$remote_port";host="$http_host";proto=$scheme'; }} }}
+}}
+"""
+HAPROXY_FORWARD = """
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+listen x
+  bind 127.0.0.1:{x}
+  option forwardfor
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
+  http-request set-header Host inner
+  server forward {by_x}
+listen rfc
+  bind 127.0.0.1:{rfc}
+  http-request add-header Forwarded for=%[src];host=\\"%[req.hdr(host)]\\"
+  http-request set-header Host inner
+  server forward {by_rfc}
+listen one
+  bind 127.0.0.1:{one}
+  server forward {by_proxy} send-proxy
+listen two
+  bind 127.0.0.1:{two}
+  server forward {by_proxy} send-proxy-v2
 """
 TINYPROXY = """
 Port {port}
@@ -162,6 +203,61 @@ async def haproxy():
     await stop(proxy)
 
 
+def ask(port, host, headers):
+    """The address of a client on 127.0.0.2, as the server behind the proxy sees it."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, 30, source_address=("127.0.0.2", 0))
+    connection.request("GET", "/peer", headers={"Host": host, **headers})
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+async def named(name, port, lies):
+    """A proxy names the client, whatever the client says of itself."""
+    host = f"127.0.0.1:{port}"
+    peer = await asyncio.to_thread(ask, port, host, {})
+    expect(f"{name}: the client's address", peer.split(":")[0] == "127.0.0.2", peer)
+    peer = await asyncio.to_thread(ask, port, host, lies)
+    expect(f"{name}: a client that lies", peer.split(":")[0] == "127.0.0.2", peer)
+    if not websockets:
+        return
+    async with websockets.connect(f"ws://{host}/", local_addr=("127.0.0.2", 0), extra_headers=lies,
+                                  origin=f"http://{host}") as client:
+        peer = await client.recv()
+        expect(f"{name}: a WebSocket of the same origin", peer.split(":")[0] == "127.0.0.2", peer)
+    try:
+        await websockets.connect(f"ws://{host}/", origin="http://other.example")
+        status = 101
+    except websockets.InvalidStatusCode as refusal:
+        status = refusal.status_code
+    expect(f"{name}: a page of another origin", status == 403, status)
+
+
+async def forward():
+    lies = {"X-Forwarded-For": "6.6.6.6", "Forwarded": 'for=6.6.6.6, for="'}
+    servers = [await example("build/forward", how) for how in ("for", "forwarded", "proxy")]
+    by_x, by_rfc, by_proxy = (url.split("/")[2] for _, url in servers)
+
+    def nginx_command(x, rfc):
+        path = write("nginx_forward/nginx.conf", NGINX_FORWARD.format(x=x, rfc=rfc, by_x=by_x, by_rfc=by_rfc))
+        return has("nginx"), "-p", os.path.dirname(path) + "/", "-c", path, "-e", "stderr"
+
+    def haproxy_command(x, rfc, one, two):
+        path = write("haproxy_forward/haproxy.cfg", HAPROXY_FORWARD.format(
+            x=x, rfc=rfc, one=one, two=two, by_x=by_x, by_rfc=by_rfc, by_proxy=by_proxy))
+        return has("haproxy"), "-db", "-q", "-f", path
+
+    for proxy, command, ways in (("nginx", nginx_command, ("X-Forwarded-For", "Forwarded")),
+                                 ("haproxy", haproxy_command, ("X-Forwarded-For", "Forwarded", "PROXY", "PROXY 2"))):
+        if not has(proxy):
+            skip(f"no {proxy}")
+            continue
+        process, ports = await served(len(ways), command)
+        for way, port in zip(ways, ports):
+            await named(f"{proxy}, {way}", port, lies)
+        await stop(process)
+
+
 async def connect():
     if not has("tinyproxy"):
         skip("no tinyproxy")
@@ -196,7 +292,7 @@ async def connect():
 
 
 async def main():
-    for function in (nginx, haproxy, connect):
+    for function in (nginx, haproxy, forward, connect):
         await part(function)
     if not with_tls():
         skip("wss: no openssl here, or built without")

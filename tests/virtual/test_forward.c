@@ -151,6 +151,7 @@ static void test_rfc7239(void) {
         {FORWARDED("1.2.3.4"), "own"}, {FORWARDED(""), "own"}, {FORWARDED("for"), "own"}, {FORWARDED("for="), "own"},
         {FORWARDED("=1.2.3.4"), "own"}, {FORWARDED("for=1.2.3.4:80"), "own"},
         {FORWARDED("for=1.2.3.4 by=1"), "own"}, {FORWARDED("for=\"1.2.3.4"), "own"},
+        {FORWARDED("for=1.2.3.4;host=\"a\";for=6.6.6.6;x=\"\""), "own"}, /* Host, quoted without a backslash */
         {FORWARDED("for=1.2.3.4\""), "own"},
         {FORWARDED("for=1.2.3.4;by"), "own"}, {FORWARDED(";by=x;;"), "own"},
         {FORWARDED("for=\"1.2.3.4:99999\""), "own"}, {FORWARDED("for=\"\""), "own"}, {FORWARDED("xfor=1.2.3.4"), "own"},
