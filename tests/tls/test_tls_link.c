@@ -288,6 +288,21 @@ static void test_flushed(void) {
     end();
 }
 
+static void test_flushed_at_once(void) {
+    ptrdiff_t part;
+    if (!test_begin("a socket that has room for all that was unsent: the same write takes more"))
+        return;
+    begin(4096);
+    shake();
+    (void)fill();
+    do /* theirs reads all that the socket holds, so ours has room again */
+        part = get(&theirs, room, sizeof room);
+    while (part > 0);
+    CHECK_EQ(put(&ours, room, 10), 10);
+    CHECK(!ours.link.unsent);
+    end();
+}
+
 static void test_gone(void) {
     if (!test_begin("a full socket whose peer has gone: each call fails"))
         return;
@@ -317,6 +332,7 @@ static void test_limit(void) {
     CHECK_EQ(wsi_tls_of(&ours.link)->out.size, WSI_TLS_UNSENT - left);
     CHECK_EQ(BIO_write(bio, much, (int)left), (int)left);
     CHECK(BIO_write(bio, much, 1) < 0);
+    (void)BIO_new_file("/nowhere/at/all", "r"); /* leaves an error of the program's in OpenSSL's queue */
     CHECK_EQ(wsi_tls_shut(&ours.link), 0); /* what was queued before goes out if it still can */
     CHECK_EQ(wsi_tls_shut(&ours.link), WS_FAILED);
     CHECK_FAILED(&ours, WS_ERROR_CLOSED, "the connection ended within TLS");
@@ -523,6 +539,7 @@ int main(int argc, char **argv) {
     test_full();
     test_nothing_unsent();
     test_flushed();
+    test_flushed_at_once();
     test_gone();
     test_limit();
     test_no_memory();
