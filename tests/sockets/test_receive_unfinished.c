@@ -270,24 +270,32 @@ static void test_stalest(void) {
     NET_END();
 }
 
-static void test_steady(void) {
+/* Half a message: all but an empty block that ends it; packed: one block that is stored (RFC 1951 3.2.4). */
+static void begin_half(peer *p, uint16_t size, bool packed_too) {
+    static uint8_t data[5 + 65535] = {0};
+    for (int i = 0; i < 4; i++)
+        data[i + 1] = (uint8_t)((i < 2 ? size : ~size) >> i % 2 * 8);
+    send_frame(p, packed_too ? 0x42 : 0x02, packed_too ? data : data + 5, size + (packed_too ? 5u : 0u), 0);
+}
+
+static void test_steady(bool packed_too) {
     peer *p;
-    if (!test_begin("unfinished: a peer that sends message after message is not stale, though it always holds a part"))
+    if (!test_begin("unfinished: a peer that sends %smessage after message is not stale, though it always holds a part",
+                    packed_too ? "compressed " : ""))
         return;
     CHECK(start(MEMORY, 4 * LIMIT));
-    p = open_way(&ways[2]);
-    send_frame(p, 0x02, block, 50000, 0);
+    p = open_way(&ways[packed_too ? 0 : 2]);
+    begin_half(p, 50000, packed_too);
     for (int i = 0; i < 12; i++) {
         peer *late = open_way(&ways[2]);
         begin_plain(late);
         net_settle();
         send_frame(p, 0x80, block, 1, 0);
-        send_frame(p, 0x02, block, 50000 - (size_t)i, 0);
+        begin_half(p, (uint16_t)(50000 - i), packed_too);
         net_settle();
     }
     CHECK_EQ(net.codes[1], 0); /* it is open */
     CHECK(net.closed > 0);
-
     NET_END();
 }
 
@@ -343,7 +351,8 @@ int main(int argc, char **argv) {
         test_way(&ways[i]);
     test_default();
     test_stalest();
-    test_steady();
+    test_steady(false);
+    test_steady(true);
     test_alone();
     test_chunks_over();
     return test_finish();
