@@ -299,6 +299,48 @@ static void test_steady(bool packed_too) {
     NET_END();
 }
 
+static ws_error failed_with;
+
+static void note(ws_conn *conn, ws_close_info why) {
+    (void)why;
+    failed_with = ws_last_error(conn);
+}
+
+/* Nothing is kept of a connection that has failed: neither what its message had, nor what follows the bad frame. */
+static void test_failed(bool begun) {
+    static const way noted = {"", "/note", "", NULL, NULL, false};
+    ws_handler handler;
+    if (!test_begin("unfinished: without memory a bad frame is still a bad frame, with %s",
+                    begun ? "a message before it" : "bytes behind it"))
+        return;
+    memset(&handler, 0, sizeof handler);
+    handler.on_close = note;
+    CHECK(start(MEMORY, 0) && ws_route(net.server, "/note", &handler));
+    peer *p = open_way(&noted);
+    net_settle();
+    net.memory.fail_at = net.memory.calls + 1;
+    net.memory.fail_after = true;
+    bytes out = {NULL, 0, 0};
+    wire_frame frame;
+    memset(&frame, 0, sizeof frame);
+    frame.first = begun ? 0x02 : 0x83;
+    frame.data = block;
+    frame.size = 1000;
+    wire_frame_add(&out, &frame, true);
+    frame.first = 0x83; /* a reserved opcode */
+    frame.size = begun ? 0 : 1000;
+    wire_frame_add(&out, &frame, true);
+    failed_with = WS_OK;
+    (void)peer_send(p, out.data, out.size);
+    bytes_free(&out);
+    net_settle();
+    net.memory.fail_at = 0;
+    peer_close(p);
+    net_settle();
+    CHECK_EQ(failed_with, WS_ERROR_PROTOCOL);
+    NET_END();
+}
+
 static void test_alone(void) {
     peer *p;
     if (!test_begin("unfinished: a single message may exceed max_unfinished"))
@@ -353,6 +395,8 @@ int main(int argc, char **argv) {
     test_stalest();
     test_steady(false);
     test_steady(true);
+    test_failed(true);
+    test_failed(false);
     test_alone();
     test_chunks_over();
     return test_finish();
