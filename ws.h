@@ -438,7 +438,7 @@ WS_API ws_loop *ws_conn_loop(const ws_conn *conn);
 /* The subprotocol agreed on; "": the two sides have none in common (RFC 6455 4.2.2). Valid until on_close returns. */
 WS_API const char *ws_subprotocol(const ws_conn *conn);
 
-/* Writes the peer's address, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes suffice. false: unknown, or size too small. */
+/* Writes the peer's address, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes suffice. false: unknown, closed, too long. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
 /* A pointer for your own use. At first it is the user of the handler. */
@@ -589,10 +589,10 @@ WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
 WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: it has none */
 #ifndef WS_NO_UNIX
-/* Listens on one more address, with the same routes, rooms and limits. Of config it uses host, port, backlog,
-   reuse_port, unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there are not
-   encrypted. A server has only one certificate (the latest) or one transport. On failure returns false and sets the
-   loop's error, as ws_listen does; STATE: the server is ending. */
+/* Listens on one more address, with the same routes, rooms and limits. It uses these fields of config: host, port,
+   backlog, reuse_port, unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there
+   are not encrypted. A server has only one certificate (the latest) or one transport. On failure returns false and sets
+   the loop's error, as ws_listen does; STATE: the server is ending. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
 /* As ws_port, for any of its addresses: index 0 is that of ws_listen, 1 that of the first ws_listen_also. */
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
