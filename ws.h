@@ -1645,10 +1645,10 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
 
 /* --- hash tables --- */
 
-typedef struct wsi_chain { /* each entry begins with one */
+typedef struct wsi_chain { /* every entry of a table begins with this struct */
     struct wsi_chain *next; /* in the same bucket */
     uint32_t hash;
-    uint32_t count; /* used by ROOMS: a connection's first membership holds the number of its memberships */
+    uint32_t count; /* for ROOMS: in a connection's first membership, the number of rooms that the connection is in */
 } wsi_chain;
 
 typedef struct wsi_table {
@@ -1843,7 +1843,7 @@ static uint64_t wsi_wide_fold(wsi_wide wide) {
 #endif /* WS_NO_FAST */
 
 #if !defined(WS_NO_DISPATCH) && defined(__x86_64__)
-/* Features of the processor and system that the program is not compiled for. They pay off for long data only. */
+/* Features of the processor and system that the program is not compiled for. Their use pays off only for long data. */
 enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 };
 #define WSI_AVX2 __attribute__((target("avx2")))
 #define WSI_AVX512 __attribute__((target("avx512f")))
@@ -1851,7 +1851,7 @@ enum { WSI_CPU_ASKED = 1, WSI_CPU_AVX2 = 2, WSI_CPU_AVX512 = 4, WSI_CPU_SHA = 8 
 typedef uint64_t wsi_wide_32 __attribute__((vector_size(32)));
 typedef uint64_t wsi_wide_64 __attribute__((vector_size(64)));
 
-/* 0: not asked yet. Every thread gets and stores the same answer. */
+/* The features found; 0: not asked yet. Threads may ask at the same time, because all store the same answer. */
 static unsigned wsi_cpu_answer;
 
 WSI_RARE unsigned wsi_cpu_ask(void) { /* __builtin_cpu_supports would link 5 KiB of the compiler's runtime */
@@ -1919,7 +1919,7 @@ static bool wsi_text_same_nocase(wsi_slice a, wsi_slice b) {
     return !left;
 }
 
-/* Inline: most sizes differ, and then no function is called. */
+/* Inline, because most sizes differ, and then no function is called. */
 WSI_INLINE bool wsi_text_is_nocase(wsi_slice a, const char *b) {
     return (WSI_BRIEF || a.size == strlen(b)) && wsi_text_same_nocase(a, wsi_text_z(b));
 }
@@ -1934,7 +1934,7 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-enum { WSI_TEXT_SET = WSI_BRIEF ? 4 : 8 }; /* the words of a set: it has a bit for each ASCII character, or each byte */
+enum { WSI_TEXT_SET = WSI_BRIEF ? 4 : 8 }; /* words of a set of characters: a bit for each of ASCII, or of all bytes */
 static bool wsi_text_in(const uint32_t set[WSI_TEXT_SET], char c) {
     return (!WSI_BRIEF || (uint8_t)c < 128) && (set[(uint8_t)c >> 5] >> (c & 31) & 1);
 }
@@ -1963,7 +1963,7 @@ static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
-/* Removes the text before the first c, or all if there is no c. */
+/* Removes the text up to the first c, or all of it if there is no c. Returns what it removed, without the c. */
 static inline wsi_slice wsi_text_part(wsi_slice *rest, char c) {
     wsi_slice part = *rest;
     if (!wsi_text_until(rest, c, &part))
@@ -2001,7 +2001,7 @@ static unsigned wsi_text_which(wsi_slice wanted, const char *list) {
     return 0;
 }
 
-/* Reads 1 to 18 digits; false for anything else. A bare engine, with 32 bits, turns more into some 2.7 billion. */
+/* Reads 1 to 18 digits; false for anything else. In a bare engine (32 bits) larger numbers become some 2.7 billion. */
 static bool wsi_text_number(wsi_slice text, wsi_size *number) {
     const wsi_size most = (wsi_size)-1 / 16;
     wsi_size value = 0;
@@ -2125,7 +2125,7 @@ static size_t wsi_text_base64(char *out, const uint8_t *data, size_t size) {
 }
 
 #ifndef WS_NO_SERVER
-/* Whether the text is base64 of 16 bytes; unused bits may be set. Two overlapping runs of 16 compile to vectors. */
+/* Whether the text is base64 of 16 bytes; unused bits may be set. Two overlapping loops of 16 compile to vectors. */
 static bool wsi_text_is_base64_16(wsi_slice text) {
     unsigned others = 0;
     if (text.size != 24 || text.data[22] != '=' || text.data[23] != '=')
@@ -2150,13 +2150,13 @@ WSI_INLINE uint32_t wsi_sha1_mix(int quarter, uint32_t b, uint32_t c, uint32_t d
     switch (quarter) {
     case 0: return (d ^ (b & (c ^ d))) + 0x5a827999u;
     case 1: return (b ^ c ^ d) + 0x6ed9eba1u;
-    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* no bit is set in both terms */
+    case 2: return (b & (c ^ d)) + (c & d) + 0x8f1bbcdcu; /* no bit is set in both terms, so + is OR */
     default: return (b ^ c ^ d) + 0xca62c1d6u;
     }
 }
 
 #ifdef WS_NO_FAST
-/* One array holds e, d, c, b, a and 16 words of the block. It moves down at each step. hash has this order. */
+/* v holds e, d, c, b, a, then 16 words of the block. Each step moves v down by one word. hash is in the same order. */
 WSI_SHARED void wsi_sha1_block(uint32_t hash[5], uint32_t v[21]) {
     uint32_t next, word;
     int quarter, i;
@@ -2187,7 +2187,7 @@ static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
         wsi_bytes_store(digest + i * 4, 4, hash[4 - i]);
 }
 #else
-/* Changes only b and e. The caller rotates the names instead of moving the values. */
+/* Changes only b and e. Each call permutes the arguments, so that no values have to be moved. */
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += (mix) + (word), (e) += wsi_sha1_rotate(a, 5), (b) = wsi_sha1_rotate(b, 30))
 
@@ -2237,7 +2237,7 @@ WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. For the first e this is undone here. */
+    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. The first e is not: it is rotated back. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)
@@ -2391,7 +2391,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
     return wide;
 }
 
-/* For each byte at data, the result is nonzero if it cannot follow the three bytes before it. The lookup method checks
+/* A byte of the result is not 0 if the byte at its place in data cannot follow the three before. The method checks
    a register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per Byte, 2021). Each bit
    stands for an error that two adjacent bytes can make. Three tables, for the first byte's halves and the second's high
    half, give the errors possible with that half. An error in all three tables has occurred. */
@@ -2406,7 +2406,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
         BIG = 64, /* too large: f4 to ff, then 90 to bf */
         NEXT = 128, /* two continuation bytes: valid if the second is a character's third or fourth byte */
         ANY = CUT | STRAY | NEXT,
-        PAST = ANY | LOW4 | BIG, /* f5 and more */
+        PAST = ANY | LOW4 | BIG, /* lead bytes from f5 on */
         TAIL = STRAY | NEXT | LOW2
     };
     static const uint8_t first_high[16] = {
@@ -2440,13 +2440,13 @@ WSI_LOOKUP WSI_INLINE bool wsi_utf8_block_is_good(const uint8_t *data) {
     return !wsi_utf8_any(wsi_utf8_wrong(data) | wsi_utf8_wrong(data + WSI_UTF8_HALF_BLOCK), 0xff);
 }
 
-/* The start of the character before data[i] if that character continues at i, else i. i is at least 3. */
+/* The start of the character that is not complete before data[i]; i if none is. i is at least 3. */
 static size_t wsi_utf8_whole(const uint8_t *data, size_t i) {
     return i - (data[i - 1] >= 0xc0 ? 1u : data[i - 2] >= 0xe0 ? 2u : data[i - 3] >= 0xf0 ? 3u : 0u);
 }
 
-/* Skips valid blocks from i on. A character begins at i and at the returned index. It leaves anything invalid to the
-   caller, and the first three bytes, before which no bytes may be read. */
+/* Skips valid blocks from i on. A character begins at i and at the returned index. The caller has to check whatever is
+   invalid, and the first three bytes, because the check of a byte reads the three before it. */
 WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t size) {
     size_t begin;
     do {
@@ -2465,7 +2465,7 @@ WSI_LOOKUP static size_t wsi_utf8_long(const uint8_t *data, size_t i, size_t siz
     return i;
 }
 
-/* The same for a text shorter than two blocks: checks a copy with zeros before it and at least one zero after it. */
+/* wsi_utf8_long for a text shorter than two blocks: checks a copy with zeros before it, and one zero or more after. */
 WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t size) {
     uint8_t copy[3 + 2 * WSI_UTF8_BLOCK] = {0};
     size_t end = wsi_utf8_whole(data, size), k = 0;
@@ -2475,7 +2475,7 @@ WSI_LOOKUP static size_t wsi_utf8_short(const uint8_t *data, size_t i, size_t si
     return k > end - i ? end : i;
 }
 
-/* Skips ASCII and, in texts for which it pays off, whatever else is valid. */
+/* Skips ASCII and, if the text is so long that this pays off, whatever else is valid. */
 static size_t wsi_utf8_skip(const uint8_t *data, size_t i, size_t size) {
     if (size >= 2 * WSI_UTF8_BLOCK && wsi_utf8_has_wide())
         i = wsi_utf8_long(data, i, size);
@@ -2532,7 +2532,7 @@ static size_t wsi_http_plain(const uint8_t *data, size_t size) {
     return i;
 }
 #else
-/* The same for one block: WSI_HTTP_BLOCK bytes. */
+/* wsi_http_plain_block is wsi_http_plain for one block. */
 #if defined(__GNUC__) && defined(__SSE2__)
 enum { WSI_HTTP_BLOCK = 16 };
 
@@ -2550,7 +2550,7 @@ enum { WSI_HTTP_BLOCK = 8 };
 WSI_INLINE unsigned wsi_http_plain_block(const uint8_t *data) {
     const uint64_t ones = WSI_BYTES_HIGH / 128;
     uint64_t word = wsi_bytes_little(data), low = word & ~WSI_BYTES_HIGH;
-    uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* high bits: set for 0x20 to 0x7e, and from 0x80 */
+    uint64_t good = ((low + 0x60 * ones) & ~(low + ones)) | word; /* the high bit is set for 0x20 to 0x7e and 0x80 up */
     return ~good & WSI_BYTES_HIGH ? wsi_bytes_lowest_byte(~good & WSI_BYTES_HIGH) : (unsigned)WSI_HTTP_BLOCK;
 }
 #endif
@@ -2607,7 +2607,7 @@ static bool wsi_http_field(wsi_slice line, wsi_slice *name, wsi_slice *value) {
 }
 
 #if !defined(WS_NO_SERVER) && (!defined(WS_NO_NET) || !defined(WS_NO_DEFLATE))
-/* Finds the next field of this name, in any letter case; removes the lines up to it. The head is known to be valid. */
+/* Finds the next field of this name, in any letter case; removes the lines up to its end. The head must be valid. */
 static bool wsi_http_find(wsi_slice *head, const char *known, wsi_slice *value) {
     wsi_slice name;
     while (wsi_http_field(wsi_http_line(head), &name, value))
@@ -2639,8 +2639,8 @@ static int wsi_http_version(wsi_slice text, bool *http11) {
 }
 
 #if !defined(WS_NO_SERVER) || !defined(WS_NO_DEFLATE) || !defined(WS_NO_NET)
-/* Removes a token from the front. value: a quoted string may stand there instead; its backslashes stay in *word
-   (RFC 9110 5.6.4). any: that string may hold more than a token. false: there is neither. */
+/* Removes a token from the front. value: it may be a quoted string (RFC 9110 5.6.4), whose backslashes stay in *word.
+   any: the quoted string may hold any text, not just a token. false: the text begins with neither. */
 static bool wsi_http_word(wsi_slice *rest, wsi_slice *word, bool value, bool any) {
     bool quoted = value && rest->size && rest->data[0] == '"';
     size_t i = quoted ? 1 : 0;
@@ -2818,11 +2818,11 @@ typedef enum wsi_field {
     WSI_FIELD_BAD /* not a field line */
 } wsi_field;
 
-typedef struct wsi_http_seen { /* what is known while a head is read */
+typedef struct wsi_http_seen { /* what has been read of a head */
     wsi_size length;
     unsigned fields; /* a bit for each wsi_field that has appeared */
-    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: another coding than chunked */
-    bool version_13, bad; /* from here on, HANDSHAKE's fields */
+    bool coded, closes, expects_continue, expects_more, connection_upgrade; /* coded: not by chunked alone */
+    bool version_13, bad; /* this and what follows is for HANDSHAKE */
     unsigned protocol_count;
     wsi_slice protocols[WSI_BRIEF ? 1 : WSI_HTTP_MAX_PROTOCOLS];
 } wsi_http_seen;
@@ -2877,7 +2877,7 @@ static wsi_field wsi_http_which(wsi_slice line, wsi_slice *value) {
 }
 #endif
 
-/* Whether a list is just this word, as in most heads; then sets *is. If it is not, the caller splits the list. */
+/* Whether a list is just this word, as in most heads; if so, sets *is. Otherwise the caller splits the list. */
 WSI_INLINE bool wsi_http_is_single(wsi_slice list, const char *known, bool *is) {
     bool alone = !WSI_BRIEF && wsi_http_named(list, known);
     *is = *is || alone;
@@ -2940,7 +2940,7 @@ static ptrdiff_t wsi_http_form_part(wsi_slice text, char *out) {
     return size + 1;
 }
 
-/* Decodes "a=b". Returns the size, or -1. */
+/* Decodes "a=b". Returns the size of the output, or -1 if the pair is invalid. */
 static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     wsi_slice name = wsi_text_part(&pair, '=');
     if (!name.size && !pair.size)
@@ -3087,7 +3087,7 @@ typedef struct wsi_codec_calls { /* the functions of PERMESSAGE that other secti
 } wsi_codec_calls;
 
 #ifndef WSI_BARE
-/* What is wrong with a config; NULL: nothing. */
+/* What is wrong with the config; NULL if nothing is. */
 static const char *wsi_codec_wrong(const ws_deflate_config *deflate) {
     uint8_t bits = deflate->window_bits;
     bool good = (!bits || (bits >= 8 && bits <= 15)) && deflate->level >= -1 && deflate->level <= 9;
@@ -3124,7 +3124,7 @@ static bool wsi_codec_wanted(const wsi_engine *e, bool first, size_t size) {
 }
 #endif
 
-/* NULL: no compression. */
+/* The codec; NULL if the config has compression off. */
 static const wsi_codec_calls *wsi_codec_of(const wsi_env *env, const ws_deflate_config *deflate) {
     return deflate && deflate->on ? wsi_codec_in(env) : NULL;
 }
@@ -3188,7 +3188,7 @@ static unsigned wsi_handshake_offers(const wsi_request *request, wsi_slice token
     return count;
 }
 
-/* Our first subprotocol that the client offers; its data is NULL if there is none. */
+/* The first subprotocol in `ours` that the client offers; its data is NULL if there is none. */
 static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ours) {
     wsi_slice list = wsi_text_z(ours), token;
     while (wsi_text_next(&list, &token))
@@ -3198,7 +3198,7 @@ static wsi_slice wsi_handshake_choose(const wsi_request *request, const char *ou
 }
 
 /* Reads one field's subprotocols. They must be tokens, without duplicates even across fields (RFC 6455 4.1). WS_SMALL
-   has no stack for a list of them and searches the head. */
+   saves the stack for a list of them, and searches the head. */
 WSI_APART bool wsi_handshake_protocols(const wsi_request *request, wsi_http_seen *seen, wsi_slice *list) {
     unsigned before = seen->protocol_count, i;
     wsi_slice token;
@@ -3333,7 +3333,7 @@ static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
 
 /* --- origins --- */
 
-/* Why a request is forbidden. Parts 0 and 2 are words of ws.h; parts 1 and 3 come from the peer. */
+/* Why a request is forbidden. Parts 0 and 2 are constant text; parts 1 and 3 come from the peer. */
 typedef struct wsi_why {
     wsi_slice part[4];
 } wsi_why;
@@ -3601,8 +3601,8 @@ static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t siz
     return (void)watch, wsi_frame_mask_blocks(to, from, size, word, last);
 }
 #else
-/* Defines the functions for one width. This is a macro because each width needs its own target. The functions mask four
-   registers at a time from *done on, while more than a WSI_FRAME_BLOCK is left. high, if not NULL, takes high bits. */
+/* Defines the functions for one width: a macro, because each width needs its own target. They mask four registers at a
+   time from *done on, while more than a WSI_FRAME_BLOCK is left. *high, unless NULL, is ORed with the results. */
 #define WSI_FRAME_WIDE(target, wide, name) \
     target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
         wide part; \
@@ -3651,8 +3651,8 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 }
 #endif
 
-/* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch, a constant: return whether the result is
-   ASCII. */
+/* XORs a payload. `to` may be `from`, or lie before it and overlap it. watch, a compile-time constant: return whether
+   the result is ASCII. */
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t rotated;
@@ -3858,13 +3858,13 @@ typedef struct wsi_tracer { /* one for each loop */
 
 #define WSI_TRACE(e, kind, status, data, size) \
     ((e)->env->tracer ? wsi_engine_trace(e, kind, status, data, size) : (void)0)
-#define WSI_TRACED(e) ((e)->traced) /* a function would cost 5 instructions a message: its bit tests are not merged */
+#define WSI_TRACED(e) ((e)->traced) /* a macro: in a function its bit test is not merged with others */
 
 WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, const void *data, size_t size) {
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false /* there are no kinds, so WSI_TRACE must not evaluate kind */
+#define WSI_TRACED(e) false /* ws_trace_kind is not declared, so WSI_TRACE must not use kind */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
@@ -4175,7 +4175,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     return wsi_engine_closed(e, event, size > 2 ? (const char *)payload + 2 : wsi_engine_none);
 }
 
-/* Waits for the whole control frame, which has at most 125 bytes of payload. */
+/* Handles a control frame once it is complete. Its payload has at most 125 bytes. */
 static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_frame *frame, ws_event *event) {
     uint8_t *payload = window->base + window->pos + frame->header_size;
     size_t size = (size_t)frame->size;
@@ -4300,8 +4300,8 @@ static bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event,
 }
 #else
 /* Fast path: an unfragmented message that is complete in the window. Anything else, invalid frames included, is left to
-   wsi_engine_frame. Unmasking moves a client's payload down, to behind the previous reply. A gap for an unmasked header
-   stays before it, so that an echo can be sent from the window. */
+   wsi_engine_frame. Unmasking moves a client's payload to right after the previous reply, but leaves a gap for an
+   unmasked header, so that an echo can be sent from the window. */
 WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *event, bool masked) {
     uint8_t *data = window->base + window->pos, *to;
     size_t here = window->end - window->pos, size, header = masked ? 6 : 2, reply = 2;
@@ -4326,7 +4326,7 @@ WSI_INLINE bool wsi_engine_whole(wsi_engine *e, wsi_window *window, ws_event *ev
         to = window->base + window->reply + reply;
         ascii = text ? wsi_frame_mask_some(to, data, size, data - 4, true)
                      : wsi_frame_mask_some(to, data, size, data - 4, false);
-        to[size] = 0; /* lies before window->pos: need not be restored */
+        to[size] = 0; /* lies before window->pos, so it need not be restored */
     } else {
         to = data;
         wsi_window_patch(window, to + size);
@@ -4379,7 +4379,7 @@ static size_t wsi_engine_unfinished(const wsi_engine *e, const wsi_window *windo
     return e->message_size + (window->end - window->pos);
 }
 
-/* Moves those bytes to `to`, which may be the window's base. */
+/* Moves the unfinished bytes to `to`, which may be the window's base. */
 static void wsi_engine_keep(const wsi_engine *e, const wsi_window *window, uint8_t *to) {
     if (e->message_size && to != window->base + window->message)
         wsi_bytes_move(to, window->base + window->message, e->message_size);
@@ -4408,7 +4408,7 @@ static wsi_time wsi_engine_due(wsi_time since, uint32_t delay) { return delay ==
 static bool wsi_engine_passed(wsi_time due, wsi_time now) { return now >= due; }
 #endif
 
-/* The peer has sent or accepted bytes. */
+/* Called when the peer has sent or accepted bytes. */
 static void wsi_engine_heard(wsi_engine *e, wsi_time now) {
     e->heard = now;
     e->pinged = false;
@@ -4512,7 +4512,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* Bytes of fixed memory: what data frames leave free for a close; the largest control frame; the room for an answer. */
+/* Bytes of fixed memory: kept free for a close frame (SPARE) and an answer (ANSWER); the largest control frame. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -4596,7 +4596,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
         return false;
     if (engine->core.state != WSI_ASKED)
         return wsi_engine_refuse(&engine->core, WS_ERROR_STATE);
-    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* frames came too early */
+    if (engine->window.end - engine->window.pos - engine->core.left >= engine->in.capacity) /* too many early frames */
         return wsi_engine_end(&engine->core, WS_ERROR_PROTOCOL, WS_CLOSE_BROKEN);
     return wsi_engine_accept(&engine->core, &engine->window,
                              wsi_handshake_choose(&engine->env.request, engine->env.subprotocols), "",
@@ -4606,7 +4606,7 @@ WS_API bool ws_engine_accept(ws_engine *engine) {
 #ifdef WSI_BARE
 static bool wsi_engine_persists(const wsi_request *request) { return (void)request, false; }
 #else
-/* Whether another request may follow this one. */
+/* Whether the connection can stay open for another request. */
 static bool wsi_engine_persists(const wsi_request *request) {
     return request->keep_alive && !request->upgrade && !request->chunked && !request->content_length;
 }
@@ -4884,7 +4884,7 @@ static void wsi_print_text(wsi_printer *printer, wsi_print_spec spec) {
         printer->language->text(printer, text, zero ? (size_t)(zero - text) : (size_t)spec.precision, spec.minus);
 }
 
-/* Fetches an integer argument. A negative value wraps around. */
+/* Fetches an integer argument. A negative value is converted to unsigned. */
 static uintmax_t wsi_print_argument(va_list *from, wsi_print_spec spec) {
     bool u = spec.conversion == 'u';
     switch (spec.length) {
@@ -5063,8 +5063,8 @@ WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) 
 #define WSI_JSON_ALL 0x0101010101010101u /* multiplied by a byte: that byte eight times */
 
 /* Skips the unescaped characters of a string, up to a quote, a backslash, a byte below 0x20, or the end. XOR with 2
-   swaps quote and space, so that one subtraction finds the quote and all bytes below 0x20. Only the lowest mark
-   is reliable. */
+   swaps quote and space, so that one subtraction marks the quote and all bytes below 0x20 by their high bits.
+   Only the lowest mark is reliable. */
 static inline const uint8_t *wsi_json_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t word = wsi_bytes_little(at), low = (word ^ WSI_JSON_ALL * 2) - WSI_JSON_ALL * 0x21;
@@ -5188,14 +5188,14 @@ static ws_json_type wsi_json_type_at(uint8_t c) {
 
 /* --- the index --- */
 
-/* The index has one word for each value and name, in the order of the text. A word holds size, type, and whether it
-   is a string with escapes. An array or object has a second word: the number of words for itself and its contents. */
+/* The index has one word for each value and name, in the order of the text: its size and type, and whether it is a
+   string with escapes. An array or object has a second word: the number of words for itself and its contents. */
 enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX = 1 << 28 };
 
 typedef struct wsi_json_marks {
-    uint32_t *words;  /* NULL: there were too few */
+    uint32_t *words;  /* NULL: there were not enough */
     size_t used, count;
-    size_t open;      /* place of the innermost open container; its words hold its offset and the outer `open` */
+    size_t open;      /* place of the innermost open container; its words hold its offset and the `open` before it */
     const uint8_t *start;
 } wsi_json_marks;
 
@@ -5384,8 +5384,8 @@ static bool wsi_json_inside(ws_json value, const uint8_t **at, const uint8_t **e
     return true;
 }
 
-/* Skips blanks and the comma or colon among them. `end` points at a closing bracket. A mark without blanks is tested
-   first, so that the processor can predict where the next value begins. */
+/* Skips blanks and the mark (comma or colon) among them. `end` points at a closing bracket. A mark without blanks is
+   tested first, so that the processor can predict where the next value begins. */
 WSI_APART const uint8_t *wsi_json_between_blanks(const uint8_t *at, const uint8_t *end, char mark) {
     at = wsi_json_space(at, end);
     return wsi_json_space(*at == mark ? at + 1 : at, end);
@@ -5418,7 +5418,7 @@ WSI_INLINE const uint8_t *wsi_json_indexed(ws_json *to, const uint8_t *at, const
     return at + size;
 }
 
-/* Does what ws_json_next does. An altered or foreign item gives wrong values, but none outside this container. */
+/* Does what ws_json_next does. An altered or foreign item gives wrong values, but only from inside the container. */
 WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named, const uint32_t *from, ws_json *name,
                                       ws_json *item) {
     const uint32_t *index = from + 2, *stop = from + from[1];
@@ -5441,7 +5441,7 @@ WSI_INLINE bool wsi_json_next_indexed(const char *data, size_t size, bool named,
     return true;
 }
 
-/* The same without an index. */
+/* Does what ws_json_next does, without an index. */
 WSI_APART bool wsi_json_next_read(ws_json container, ws_json *name, ws_json *item) {
     const uint8_t *at, *end;
     uintptr_t from; /* offset of the previous item in the container */
@@ -5627,7 +5627,7 @@ WS_API ws_json ws_json_find(ws_message message, const char *path) {
 }
 
 /* A number halfway between two doubles has at most 768 digits. So after 800 digits it only matters whether the rest is
-   zero. If it is not, the 800th digit becomes 1 if it is 0. */
+   zero. If the rest is not zero, an 800th digit of 0 becomes 1. */
 #define WSI_JSON_DIGITS 800
 
 typedef struct wsi_json_decimal { /* digits * 10^exponent */
@@ -5909,7 +5909,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 >> INFLATE ================================================================================
    Decompressor (RFC 1951) for permessage-deflate (RFC 7692 7.2.2). Calls BYTES.
    It can stop at any byte of input and output. The output, a whole message, is also the window. The history holds the
-   bytes before it, from earlier messages. It accepts what zlib's inflate accepts, except for distances beyond the
+   bytes before it, from earlier messages. INFLATE accepts what zlib's does, except for distances beyond the
    agreed window, which are always an error.
 */
 
@@ -5949,7 +5949,7 @@ typedef enum wsi_inflate_state {
 /* Zeroed once; wsi_inflate_start begins each message. Tables of fixed codes stay until other codes replace them. */
 typedef struct wsi_inflate {
     uint64_t bits;  /* read from the input but not used yet, the next one lowest */
-    uint32_t count; /* of these bits; higher bits are zero, or those of the next input */
+    uint32_t count; /* the number of these bits; the bits above are 0, or the next input's */
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
     bool fixed; /* the tables hold the fixed codes */
@@ -6143,7 +6143,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of codes with these lengths (RFC 1951 3.2.2). It doubles at each further bit. false: invalid. */
+/* Builds the table of codes with these lengths (RFC 1951 3.2.2), which doubles at each further bit. false: invalid. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -6318,7 +6318,7 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io
 /* Copies `length` bytes from `distance` bytes back, or as many as fit. */
 static wsi_inflate_result wsi_inflate_copy(wsi_inflate *z, wsi_inflate_io *io) {
     size_t room = io->out_capacity - io->out_size, left = z->length < room ? z->length : room;
-    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* back in the history */
+    size_t before = z->distance > io->out_size ? z->distance - io->out_size : 0; /* how far into the history */
     z->state = WSI_INFLATE_COPY;
     if (z->distance > io->window || before > io->history_size)
         return WSI_INFLATE_BAD;
