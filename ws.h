@@ -6397,8 +6397,8 @@ WSI_INLINE void wsi_inflate_words(uint8_t *to, const uint8_t *from, uint32_t len
 /* The most that one round of the loop reads and writes: two words; two literals, the longest match, 31 bytes more. */
 enum { WSI_INFLATE_ROUND_IN = 16, WSI_INFLATE_ROUND_OUT = 2 + 258 + 31 };
 
-/* Runs while there is input and room for a round or, if careful, for 48 bits and two literals. It stops before anything
-   but a literal or a match, which the slow steps handle. It looks up the next entry before it copies a match. */
+/* Runs while there is input and room for a round or, if careful, for 48 bits and two literals. It leaves all but
+   literals and matches to the slow steps. It looks up the next entry before it copies a match. */
 WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
     wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
     const wsi_inflate_io base = *io; /* a local copy: the compiler knows that written bytes cannot change it */
@@ -6411,7 +6411,7 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
     bool more = wsi_inflate_refill(&source, careful);
     uint32_t entry = z->literals[source.bits & literal_mask], length, distance;
     while (more && out <= out_last && source.in <= in_last) {
-        if (entry & WSI_INFLATE_LITERAL) { /* two take at most 30 bits: no refill between them */
+        if (entry & WSI_INFLATE_LITERAL) { /* two literals take at most 30 bits, so no refill is needed between them */
             wsi_inflate_skip(&source, entry);
             *out++ = (uint8_t)(entry >> 16);
             entry = z->literals[source.bits & literal_mask];
@@ -6534,21 +6534,21 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
    Positions are numbered modulo 65536, twice the largest window. A stale number in a table points to another place in
    the window, or outside it. That costs one comparison, as the bytes are always compared; so no table is moved or
    cleared as the window slides.
-   Without takeover the message is its own window. Its numbers begin where those of the previous message ended, which
-   puts that message out of reach. When the numbers run out, the tables are cleared. So the output depends on this
-   message alone. With takeover a message is copied, in portions, after the history. When the buffer is full, its last
+   Without takeover the message is its own window. Its positions follow those of the previous message, so that no match
+   can reach that message, and the output depends on this one alone. When the numbers run out, the tables are cleared.
+   With takeover a message is copied, in portions, after the history. When the buffer is full, its last
    `reach` bytes move to the front.
 */
 
 enum {
     WSI_DEFLATE_LITERALS = 286, /* symbols: bytes, 256 for the end of a block, and lengths from 257 on */
     WSI_DEFLATE_DISTANCES = 30,
-    WSI_DEFLATE_SYMBOLS = 288 + 32, /* of both kinds; the distances begin at 288 */
+    WSI_DEFLATE_SYMBOLS = 288 + 32, /* symbols of both kinds; those of distances begin at 288 */
     WSI_DEFLATE_END = 256,
     WSI_DEFLATE_LONGEST = 258,
     WSI_DEFLATE_THREE_BITS = 12,
     WSI_DEFLATE_NEAR = 2048, /* a three-byte match from farther away often takes more bits than literals */
-    WSI_DEFLATE_STEP = 30000 /* bytes of a step; a block ends after so many literals, because counts have 16 bits */
+    WSI_DEFLATE_STEP = 30000 /* bytes per step. A block also ends after so many literals, as counts have 16 bits */
 };
 
 typedef struct wsi_deflate wsi_deflate;
@@ -6556,8 +6556,8 @@ typedef struct wsi_deflate wsi_deflate;
 typedef struct wsi_deflate_level {
     uint8_t level;
     bool chains;         /* links all places with the same hash; else only the last one is known */
-    uint8_t hash_bits;   /* a table has 1 << hash_bits entries, fewer for a small window */
-    uint16_t matches;    /* the most in a block */
+    uint8_t hash_bits;   /* a table has 1 << hash_bits entries; for a small window, fewer */
+    uint16_t matches;    /* the most matches in a block */
     uint16_t depth;      /* the most places that a search compares */
     uint16_t good;       /* a match this long is taken without a search at the next byte */
     uint16_t nice;       /* a match this long ends the search */
@@ -6571,7 +6571,7 @@ static const wsi_deflate_level wsi_deflate_levels[] = {
 };
 
 typedef struct wsi_deflate_match { /* a match, and the number of literals before it */
-    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: minus 1 */
+    uint16_t literals, length, token, distance; /* token: see wsi_deflate_length_token; distance: stored minus 1 */
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
@@ -6582,25 +6582,25 @@ typedef struct wsi_deflate_bits {
 
 struct wsi_deflate {
     const wsi_deflate_level *level;
-    uint8_t *window;       /* with takeover: room for `reach` and a portion, which is half as many bytes */
+    uint8_t *window;       /* with takeover: room for `reach` bytes and a portion of half as many */
     size_t filled;         /* bytes in the window */
     uint32_t reach;        /* the largest distance */
     uint32_t base;         /* the position number of data[0] */
     const uint8_t *data;   /* where the history begins */
     uint16_t *heads;       /* for each hash of four bytes, its last position */
-    uint16_t *links;       /* with chains: for each position, the distance to the one before with the same hash */
+    uint16_t *links;       /* with chains: for each position, the distance back to the last one of the same hash */
     uint16_t *threes;      /* for each hash of three bytes, its last position */
     unsigned hash_shift;   /* 32 minus the bits of a hash */
     size_t size;           /* bytes of the state and of all that follows it in memory */
     wsi_deflate_match *matches;
     size_t used;           /* number of matches */
-    uint32_t literals;     /* since the last match */
-    uint32_t plain;        /* all literals in the block */
+    uint32_t literals;     /* number of literals since the last match */
+    uint32_t plain;        /* number of all literals in the block */
     uint32_t extra;        /* extra bits of all matches in the block */
     wsi_deflate_bits out;
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
-    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* their first bit lowest */
+    uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* the first bit of each is the lowest */
     uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: the symbol is not in use */
     uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* scratch space while codes are built */
     uint16_t weights[WSI_DEFLATE_LITERALS];
@@ -6623,7 +6623,7 @@ static uint32_t wsi_deflate_four(const uint8_t *at) { /* compiles to one load */
     return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* The extra bits are the lowest of length - 3, or of distance - 1; the higher bits give the symbol (RFC 1951 3.2.5). */
+/* How many extra bits each length symbol has: the lowest of length - 3. The others give the symbol (RFC 1951 3.2.5). */
 static const uint8_t wsi_deflate_extra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                               2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
 
@@ -6647,7 +6647,7 @@ WSI_INLINE void wsi_deflate_put(wsi_deflate_bits *out, uint32_t bits, unsigned c
     out->count += count;
 }
 
-/* Writes 8 bytes; the next flush overwrites those that are not full yet. */
+/* Writes 8 bytes; the next flush overwrites those that are not complete yet. */
 WSI_INLINE void wsi_deflate_flush(wsi_deflate_bits *out) {
     uint64_t bits = out->bits;
     bits = wsi_bytes_little((const uint8_t *)&bits); /* the lowest byte comes first in memory, on any machine */
@@ -6682,8 +6682,8 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
     return count;
 }
 
-/* Builds Huffman's tree over the sorted symbols. It repeatedly joins the two lightest of all leaves and nodes, both of
-   which are sorted by weight. `second` receives each node's parent. The root is node count - 2. */
+/* Builds Huffman's tree over the sorted symbols. It joins the two lightest leaves or nodes until one node is left. Both
+   lists are sorted by weight. `second` receives each node's parent. The root is node count - 2. */
 static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
     unsigned leaf = 0, node = 0, made, child;
     for (made = 0; made < count - 1; made++) {
@@ -6732,7 +6732,7 @@ static uint32_t wsi_deflate_codes(wsi_deflate *z, uint16_t *frequency, uint16_t 
     unsigned many[16], next[16], count = wsi_deflate_sort(z, frequency, symbols), length, i, place = 0;
     uint32_t bits = 0;
     memset(lengths, 0, symbols);
-    for (; count < 2; bits--) { /* adds an unused symbol of one bit, and takes its bit out of the sum below */
+    for (; count < 2; bits--) { /* adds an unused symbol; its code has one bit, which must not count */
         frequency[frequency[0] ? 1 : 0] = 1;
         count = wsi_deflate_sort(z, frequency, symbols);
     }
@@ -6950,7 +6950,7 @@ WSI_INLINE void wsi_deflate_add(wsi_deflate *z, size_t literals, unsigned length
     z->matches[z->used++] = match;
 }
 
-/* Adds the literals after the last match. Counts the last bytes, up to three, in which no match can begin. */
+/* Adds the literals after the last match. Counts the last ones, too: no match can begin in the last three bytes. */
 WSI_INLINE const uint8_t *wsi_deflate_rest(wsi_deflate *z, const uint8_t *from, const uint8_t *at, const uint8_t *end) {
     while (end - at < 4 && at < end)
         z->frequency[*at++]++;
@@ -7023,8 +7023,8 @@ WSI_INLINE void wsi_deflate_chain(wsi_deflate *z, const uint8_t *at, uint32_t *b
     *head = *other = (uint16_t)position;
 }
 
-/* The length of the longest match that is longer than `best`, or `best`. Adds the place itself to the chains. A link
-   that has been overwritten leads back to some other place, which does no harm. */
+/* The length of the longest match, or `best` if none is longer than that. Adds the place itself to the chains. A link
+   that has been overwritten leads to some other place; this does no harm, because the bytes are compared. */
 static unsigned wsi_deflate_search(wsi_deflate *z, const uint8_t *at, unsigned most, unsigned best,
                                    uint32_t *distance) {
     size_t history = (size_t)(at - z->data);
@@ -7154,7 +7154,7 @@ static const uint8_t *wsi_deflate_keep(wsi_deflate *z, const uint8_t *in, size_t
 }
 
 /* Compresses a message, or a part of one, and ends with a sync flush. Returns the size of the output. 0: capacity was
-   too small and less than wsi_deflate_bound(size). The history is then lost. */
+   too small, and the history is lost. wsi_deflate_bound(size) is always enough. */
 static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, uint8_t *out, size_t capacity) {
     const uint8_t *block = size ? in : out, *end = block + size; /* an empty `in` may be NULL */
     in = block;
@@ -7197,8 +7197,8 @@ static size_t wsi_deflate_run(wsi_deflate *z, const uint8_t *in, size_t size, ui
    wsi_codec_calls. Calls MEMORY, TEXT, UTF8, HTTP, HANDSHAKE, FRAME, HEADS, MESSAGES, INFLATE, DEFLATE. Prefixes:
    wsi_permessage_, wsi_decompressor_, wsi_compressor_, wsi_context_.
 
-   Without context, all connections of a loop share one decompressor and one compressor, so a message that arrives whole
-   costs no allocation. An unfinished message keeps a decompressor until it ends.
+   Without context takeover, all connections of a loop share one decompressor and one compressor, so a message that
+   arrives whole costs no allocation. An unfinished message keeps a decompressor until it ends.
 */
 
 enum {
@@ -7211,9 +7211,9 @@ enum {
 typedef struct wsi_decompressor { /* works on one message at a time */
     wsi_inflate inflate;
     wsi_buffer out; /* output that is not history yet */
-    size_t checked; /* bytes of out that are checked for UTF-8 */
+    size_t checked; /* bytes of out that have been checked as UTF-8 */
     uint8_t tail;   /* bytes of the tail that have been read */
-    bool delivered; /* the program has the output, which then becomes history */
+    bool delivered; /* the program has the output, which will become history */
 } wsi_decompressor;
 
 typedef struct wsi_context { /* for a connection that keeps context, or is in the middle of a message */
@@ -7332,7 +7332,7 @@ static wsi_deflate *wsi_compressor_get(wsi_codec *codec, wsi_deflate **place, in
     return *place;
 }
 
-/* Compresses a message or a part into codec->compressed, which the next call reuses. last: no tail. */
+/* Compresses a message or a part into codec->compressed, which the next call reuses. last: leaves out the tail. */
 static bool wsi_compressor_run(wsi_codec *codec, wsi_deflate *z, const void *data, size_t size, bool last) {
     wsi_buffer *out = &codec->compressed;
     size_t bound = wsi_deflate_bound(size), written;
@@ -7505,7 +7505,7 @@ static bool wsi_permessage_extend(wsi_engine *e, const ws_deflate_config *config
 
 #ifndef WS_NO_CLIENT
 /* Sends a client's offers: first the one that its config describes. If that has parameters, an offer without them comes
-   second, for servers that ignore them (RFC 7692 5.1, 7.1). */
+   second, for servers that ignore parameters (RFC 7692 5.1, 7.1). */
 static bool wsi_permessage_offer(wsi_engine *e) {
     const ws_deflate_config *config = e->env->deflate;
     uint8_t bits = wsi_permessage_window(config);
@@ -7568,7 +7568,7 @@ static bool wsi_permessage_agree(wsi_engine *e, const ws_deflate_config *config)
 }
 #endif
 
-/* The compressed data is not sent, so it does not enter the peer's history. */
+/* Called when compressed data is not sent: it does not enter the peer's history, so it must leave ours. */
 static void wsi_permessage_unsent(wsi_engine *e) {
     if (e->keep_out)
         wsi_deflate_reset(e->context->compressor);
@@ -7608,7 +7608,7 @@ static void wsi_permessage_drop(wsi_engine *e, wsi_decompressor *decompressor, b
     if (!e->keep_in && !e->keep_out)
         wsi_context_free(e->env->codec, &e->context);
     else if (!e->keep_in)
-        wsi_context_forget(e->context); /* the history was of this message alone */
+        wsi_context_forget(e->context); /* the history held only this message */
 }
 
 static wsi_decompressor *wsi_permessage_decompressor(wsi_engine *e) {
@@ -7689,7 +7689,7 @@ static size_t wsi_permessage_progress(const wsi_engine *e) {
     return e->context && e->context->decompressor ? e->context->decompressor->out.size + 1 : 0;
 }
 
-/* The form is the number of window bits; 0 with context, as a message that a policy drops must not be part of one. */
+/* The form is the number of window bits. 0 with takeover: a message that a policy drops must not enter the history. */
 static unsigned wsi_permessage_shares(const wsi_engine *e, size_t size) {
     return e->keep_out || size < e->threshold ? 0 : e->window_bits >> 4;
 }
@@ -8057,7 +8057,7 @@ WS_API size_t ws_pipe_step(ws_pipe *pipe) {
 WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds) {
     if (!pipe)
         return;
-    for (int i = 0; i < 4; i++) { /* each end ticks before and after the wait: its first tick starts its clock */
+    for (int i = 0; i < 4; i++) { /* each end ticks before and after the wait, as its first tick starts its clock */
         (void)ws_engine_tick(pipe->ends[i % 2], pipe->now);
         pipe->now += i == 1 ? milliseconds : 0;
     }
@@ -8139,24 +8139,24 @@ WS_API bool ws_engine_init(ws_engine *engine, const ws_engine_config *config) {
      clock, time         milliseconds that never go back; seconds since 1970, or 0: unknown
      random              fills up to 256 bytes. false: no random source
      thread, is_thread   the calling thread as a wsi_thread; whether a wsi_thread is the calling thread
-     explain             the text of an error number; explain_name: of getaddrinfo's. room: memory for it, if needed
-     prepare_socket      makes a socket non-blocking, not inherited, without signals; close: closes one
+     explain             the text of an error number; explain_name: of getaddrinfo's. room: memory for the text
+     prepare_socket      makes a socket non-blocking, not inherited, raising no signals; close: closes a socket
      send_spans          sends several spans, or at least the first; SEND_FLAGS: send's flags
-     SIZE                the size that send and recv take, of a size_t
+     SIZE                converts a size_t to the type of size that send and recv take
      share_port          sets a listening socket's options before bind. false: the system refuses them
      open_mail           opens a queue of posts from threads and signal handlers: put_mail adds a post and makes *wake
                          readable, get_mail takes some, close_mail closes it. A system without such a queue supplies
                          WSI_MAIL, wsi_lock, lock, unlock and yield; SOCKETS then has is_thread, explain_name and pair
-     pair                makes two connected datagram sockets. If it fails, the caller closes those it has made
+     pair                makes two connected datagram sockets. If it fails, the caller closes those that were made
      start_thread        runs a client's look-up in a thread, or at once where look-ups may block
      TIMEOUT             the error number of a connect that timed out
-   SOCKETS has these for errno. A system whose calls do not set errno supplies them:
+   SOCKETS has these for systems whose calls set errno. Other systems supply them:
      start               makes the network usable
      last, error         the number of this thread's last error; the last error as a ws_error
-     again, interrupted  whether the last call only found nothing ready; whether a failed wait may succeed next time
+     again, interrupted  whether the last call found nothing ready; whether a failed wait may succeed next time
      connecting          whether a connect is in progress
    A system may lack these:
-     unsent, acknowledged   bytes not sent yet, and those in flight if asked; bytes that the peer acknowledged
+     unsent, acknowledged   bytes not sent yet, plus those in flight if asked; bytes that the peer acknowledged
      listen_unix, connect_unix, file_id, remove   Unix sockets
      open, open_in, file, read_file, peek_file, close_file, file_status   files, and files in a folder (open_in). The
                          next read_file reads again what peek_file read. file_status: the HTTP status for a failed open
@@ -8300,7 +8300,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     return getentropy(data, size) == 0;
 }
-#else /* also Android, which has getentropy only since API 28 */
+#else /* also Android, which lacks getrandom before API 28 */
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     (void)user;
     arc4random_buf(data, size);
@@ -8379,12 +8379,12 @@ static size_t wsi_platform_get_mail(wsi_mail *mail, int wake, wsi_post *posts, s
 
 #if defined(__linux__)
 static size_t wsi_platform_unsent(int descriptor, bool in_flight) {
-    int size = 0; /* 0x894b is SIOCOUTQNSD, for TCP alone. TIOCOUTQ adds bytes in flight, and knows Unix sockets */
+    int size = 0; /* 0x894b: SIOCOUTQNSD, TCP only. TIOCOUTQ works for Unix sockets, too; it counts bytes in flight */
     bool known = (!in_flight && ioctl(descriptor, 0x894b, &size) == 0) || ioctl(descriptor, TIOCOUTQ, &size) == 0;
     return known && size > 0 ? (size_t)size : 0;
 }
 
-/* A number that changes when the peer receives data: its acknowledged bytes or, where these are unknown, unsent. */
+/* A number that changes when the peer receives data: the bytes it acknowledged or, if they are unknown, `unsent`. */
 static uint64_t wsi_platform_acknowledged(int descriptor, size_t unsent) {
     uint64_t info[16]; /* up to tcpi_bytes_acked, which older headers do not name */
     socklen_t size = sizeof info;
@@ -8672,8 +8672,8 @@ static wsi_file wsi_platform_open(const char *name, bool folder) {
 }
 
 /* Never follows a reparse point, such as a symbolic link. The path begins with "\\?\", so Windows takes it literally:
-   NUL is no device, and no trailing dot is cut off. But ':' would open a stream of the file, and a second, short name
-   such as GIT~1 the hidden .git: the name on disk decides. */
+   NUL is no device, and no trailing dot is cut off. ':' is refused, because it would open a stream of the file. A short
+   name, such as GIT~1, could open the hidden .git, so the file's name on disk is checked as well. */
 static wsi_file wsi_platform_open_in(wsi_file folder, const char *name) {
     wchar_t path[WSI_FILE_PATH];
     DWORD size = GetFinalPathNameByHandleW(folder, path, WSI_FILE_PATH, FILE_NAME_NORMALIZED | VOLUME_NAME_DOS) + 1;
@@ -8765,7 +8765,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) (size)
-#define WSI_PLATFORM_TIMEOUT ECONNABORTED /* what lwIP's connect ends with */
+#define WSI_PLATFORM_TIMEOUT ECONNABORTED /* the error of lwIP's connect */
 #if !LWIP_IPV6 /* stand-ins, which no address uses */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 27 };
 struct sockaddr_in6 {
@@ -8802,7 +8802,7 @@ static bool wsi_platform_random(void *user, void *data, size_t size) {
     return true;
 }
 
-static wsi_thread wsi_platform_thread(void) { return 0; } /* not known */
+static wsi_thread wsi_platform_thread(void) { return 0; } /* the thread is not known */
 
 static const char *wsi_platform_explain(int error, wsi_reason *room) {
     (void)wsi_reason_set(room, WS_OK, "lwIP error %d", error);
@@ -8929,7 +8929,7 @@ static uint32_t wsi_platform_peek(const uint32_t *word) { return __atomic_load_n
 static bool wsi_platform_swap(uint32_t *word, uint32_t old, uint32_t value) {
     return __atomic_compare_exchange_n(word, &old, value, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
-#else /* MSVC, and lwIP, not all of whose processors have atomic instructions */
+#else /* MSVC; lwIP, which also runs on processors without atomic instructions */
 #if defined(WSI_POSIX) /* tcc: each access is atomic, but compare and swap is not */
 typedef int wsi_lock;
 static void wsi_platform_lock(wsi_lock *lock) { *lock = 1; }
@@ -8995,7 +8995,7 @@ static void wsi_platform_close_mail(wsi_mail *mail, ws_socket wake) {
     wsi_platform_close(wake);
 }
 
-/* A datagram is refused while memory is short or other threads are sending: then this tries again. */
+/* The system may refuse a datagram while memory is short or other threads are sending, so this tries again. */
 static void wsi_platform_wake(ws_socket descriptor) {
     for (int i = 0; i < WSI_MAIL && wsi_platform_send(descriptor, "", 1) < 0; i++)
         wsi_platform_yield();
@@ -9072,7 +9072,7 @@ static int wsi_platform_resolve(const char *host, uint16_t port, int flags, stru
     return getaddrinfo(host, service, &hints, addresses);
 }
 
-/* 0: not an IP address. */
+/* The port of an address; 0 if it is not an IP address. */
 static uint16_t wsi_platform_port(const struct sockaddr_storage *address) {
     const void *any = address;
     if (address->ss_family == AF_INET6)
@@ -9215,7 +9215,7 @@ static bool wsi_platform_ip_text(bool ipv6, const void *address, char host[INET6
     return inet_ntop(ipv6 ? AF_INET6 : AF_INET, address, host, INET6_ADDRSTRLEN) != NULL;
 }
 
-/* The peer's address as 16 bytes, as above. *local: whether it is a Unix socket, whose peers have no address. */
+/* The peer's address as 16 bytes; IPv4 is mapped. *local: whether it is a Unix socket, whose peers have no address. */
 static bool wsi_platform_peer_address(ws_socket descriptor, uint8_t address[16], bool *local) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -9270,7 +9270,7 @@ typedef struct wsi_query {
     char host[256];
 } wsi_query;
 
-/* getaddrinfo cannot be interrupted. The thread and the loop share only a socket pair, which the loop may close. */
+/* getaddrinfo cannot be interrupted. The thread shares only a socket pair with the loop, which may close its end. */
 static void wsi_platform_run_query(wsi_task *task) {
     wsi_query *query = (wsi_query *)(void *)task;
     wsi_addresses found;
@@ -9358,7 +9358,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
         (void)unlink(path);
 }
 
-/* Removes only a socket on which nobody listens, as after a crash. *why: what else is at the path. Never blocks. */
+/* Removes a socket on which nobody listens, as after a crash. *why: what is at the path instead. Never blocks. */
 static ws_error wsi_platform_remove_stale(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
@@ -9448,7 +9448,7 @@ static ws_error wsi_platform_adopt(const ws_server_config *config, ws_socket *li
         return WS_ERROR_ARGUMENT;
     if (!wsi_platform_prepare_socket(config->descriptor))
         return wsi_platform_error();
-    (void)wsi_platform_option(config->descriptor, IPPROTO_TCP, TCP_NODELAY, 1); /* which a Unix socket lacks */
+    (void)wsi_platform_option(config->descriptor, IPPROTO_TCP, TCP_NODELAY, 1); /* fails for a Unix socket */
     if (config->unix_path)
         (void)wsi_platform_file_id(config->unix_path, id);
     *listener = config->descriptor;
@@ -9559,7 +9559,7 @@ typedef struct wsi_poll {
     wsi_buffer polled;  /* a WSAPOLLFD for each source */
     wsi_buffer sources; /* pointers to them, in the same order */
     size_t count;
-    size_t left;        /* entries that next has not checked yet in this round; it checks the last first */
+    size_t left;        /* entries that wsi_poll_next has still to check in this round, from the last down */
 } wsi_poll;
 
 static void wsi_poll_init(wsi_poll *poll, wsi_memory *memory) {
@@ -9619,13 +9619,13 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST, found = 0;
     if (poll->count)
         found = WSAPoll(wsi_poll_polled(poll), (ULONG)poll->count, milliseconds == UINT64_MAX ? -1 : longest);
-    else if (longest) /* WSAPoll fails without sockets; Sleep(0) would yield the processor */
+    else if (longest) /* WSAPoll fails without sockets; Sleep(0), which only yields, is left out */
         Sleep((DWORD)longest);
     poll->left = found > 0 ? poll->count : 0;
     return found;
 }
 
-/* An error counts as readable and writable: the next call reports it. POLLHUP: the peer has ended its stream. */
+/* An error makes a socket readable and writable: the next call on it fails. POLLHUP: the peer has ended its stream. */
 static wsi_source *wsi_poll_next(wsi_poll *poll, unsigned *ready) {
     while (poll->left) {
         WSAPOLLFD *polled = &wsi_poll_polled(poll)[--poll->left];
@@ -9656,14 +9656,14 @@ static bool wsi_poll_export(const wsi_poll *poll, fd_set *reads, fd_set *writes,
     return true;
 }
 
-/* Polls again: select reports a refused connect in its third set, which ws_loop_fds does not fill. */
+/* Polls again, because select reports a refused connect in its third set, which ws_loop_fds does not fill. */
 static int wsi_poll_import(wsi_poll *poll, const fd_set *reads, const fd_set *writes) {
     return (void)reads, (void)writes, wsi_poll_wait(poll, 0);
 }
 #endif
 #else /* select, and what it moves to */
 
-/* An fd_set is an array of words, lowest bit first. On some systems FD_SET and the like cause warnings. */
+/* An fd_set is an array of words, lowest bit first. These are used directly: FD_SET causes warnings on some systems. */
 #if defined(__APPLE__) || defined(__NetBSD__) || defined(__OpenBSD__)
 typedef uint32_t wsi_poll_word;
 #else
@@ -9709,7 +9709,7 @@ enum { WSI_POLL_FEW = 32 };    /* with this many descriptors epoll costs no more
 enum { WSI_POLL_EVENTS = 64 }; /* the most events that one call of epoll_wait or kevent returns */
 
 typedef struct wsi_event {
-    wsi_source *source; /* NULL: it was removed meanwhile */
+    wsi_source *source; /* NULL: the source was removed meanwhile */
     unsigned ready;
 } wsi_event;
 #endif
@@ -9725,7 +9725,7 @@ typedef struct wsi_poll {
     wsi_event events[WSI_POLL_EVENTS];
 #endif
     wsi_poll_bits reads, writes;             /* the descriptors that select waits for */
-    wsi_poll_bits ready_reads, ready_writes; /* those that are ready, and that next has not returned yet */
+    wsi_poll_bits ready_reads, ready_writes; /* those found ready that next has not returned yet */
     unsigned cursor;                         /* the word that next checks; with lwIP the descriptor */
     wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
@@ -9837,7 +9837,7 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered, so a message costs no system call. A reused descriptor may or may not be registered still. */
+/* Level-triggered, so a message needs no epoll_ctl. For a reused descriptor the kernel's state may differ from ours. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -9854,7 +9854,7 @@ static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned inte
            && epoll_ctl(descriptor, before ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watched, &event) == 0;
 }
 
-/* An error or a hang-up counts as readable and writable: the next call reports it. */
+/* An error or a hang-up makes a descriptor readable and writable: the next call on it reports this. */
 static int wsi_kernel_fetch(int descriptor, wsi_event *events, uint64_t milliseconds) {
     struct epoll_event found[WSI_POLL_EVENTS];
     int longest = milliseconds < WSI_POLL_LONGEST ? (int)milliseconds : WSI_POLL_LONGEST;
@@ -9888,7 +9888,7 @@ static bool wsi_kernel_filter(int descriptor, wsi_source *source, unsigned which
     return kevent(descriptor, &change, 1, NULL, 0, NULL) == 0 || !(interest & which);
 }
 
-/* kqueue accepts regular files, but stops reporting one at its end. */
+/* kqueue accepts a regular file, but stops reporting it when its end is reached. */
 static bool wsi_kernel_is_file(int descriptor) {
     struct stat about;
     return fstat(descriptor, &about) == 0 && S_ISREG(about.st_mode);
@@ -9995,8 +9995,8 @@ static bool wsi_poll_open(wsi_poll *poll) {
     return poll->descriptor >= 0;
 }
 
-/* Moves all sources from select to epoll or kqueue. false: errno says why, and all sources stay with select until it
-   is full. Events that next has not returned in this round come again in the next one. */
+/* Moves all sources from select to epoll or kqueue. false: errno says why, and all sources stay with select until
+   select is full. Events that next has not returned in this round come again in the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
@@ -10026,7 +10026,7 @@ static bool wsi_poll_move(wsi_poll *poll) {
 }
 
 /* early: AUTO opens epoll or kqueue at once, as later its descriptor might be too high for a foreign select. A blocking
-   client's loop opens it when it moves. false: epoll or kqueue was requested, and failed; errno says why. */
+   client's loop opens it only to move. false: epoll or kqueue was requested, and failed; errno says why. */
 static bool wsi_poll_choose(wsi_poll *poll, ws_poller poller, bool early) {
     poll->limit = poller == WS_POLLER_SELECT ? INT32_MAX : (early ? (int)WSI_POLL_FEW : FD_SETSIZE) - 1;
     if (poller == WS_POLLER_AUTO && early)
@@ -10156,7 +10156,7 @@ typedef struct wsi_user_timer { /* a timer of the program */
 enum { WSI_LOOKUPS = WSI_BRIEF ? 1 : 16 };
 
 typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first member; while it is not polled, this look-up can be used */
+    wsi_source source;      /* first member; while it is not polled, the look-up is free */
     struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
@@ -10173,7 +10173,7 @@ enum {
 typedef struct wsi_hooks { /* what the loop calls in servers and clients */
     void (*end_round)(ws_loop *loop);   /* at the end of each round: send, call on_close, free */
     void (*end)(ws_loop *loop, bool drop); /* close all servers and clients, or drop their connections at once */
-    void (*release)(ws_loop *loop);  /* free the memory that they keep in the loop */
+    void (*release)(ws_loop *loop);  /* free what servers and clients keep in the loop */
     bool (*relieve)(ws_loop *loop);  /* free memory by dropping an unfinished message; false: there is none */
 } wsi_hooks;
 
@@ -10224,25 +10224,25 @@ struct ws_loop {
 #endif
     wsi_source wake;
     wsi_mail mail;
-    uint32_t stop_request, shutdown_request; /* set by any thread; 0: none. Of a shutdown: milliseconds + 1 */
+    uint32_t stop_request, shutdown_request; /* set by any thread; 0: none. A shutdown's value is ms + 1 */
     int found;             /* how many sources the last wait found ready; -1: it failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
-    uint64_t served_until; /* all bytes that arrived by then are served: deadlines up to then may be checked */
+    uint64_t served_until; /* bytes that arrived by this time are served, so deadlines up to it may be checked */
 
     /* buffers that connections share, to receive and to send; of the same size, except under load */
     wsi_buffer receive, gather;
 #ifndef WS_NO_FAST
     ws_span spares[WSI_SPARES];   /* large blocks that are not in use; the oldest first */
-    size_t spare_count, spare;    /* spare: their bytes, and those by which the receive buffer has grown */
+    size_t spare_count, spare;    /* spare: bytes in these, and those by which the receive buffer grew */
 #endif
     uint64_t spare_used;          /* when spare memory was last used; 0: there is none */
     wsi_codec codec;    /* of permessage-deflate */
 #ifndef WS_NO_JSON
     wsi_buffer printed; /* output of ws_send_json, ws_send_html and the like */
 #endif
-    wsi_buffer record;  /* joins small spans for a transport; empty until there is one */
+    wsi_buffer record;  /* joins small spans for a transport; empty until the first transport */
     const struct wsi_tls_calls *tls_calls; /* NULL: WS_NO_TLS */
-    struct wsi_tls *tls; /* the clients' list, the newest first */
+    struct wsi_tls *tls; /* the TLS contexts of clients, the newest first */
     wsi_window window;
     ws_conn *gather_owner; /* the connection whose bytes are gathered */
     ws_conn *due;       /* connections with something to do at the end of the round */
@@ -10295,7 +10295,7 @@ static bool wsi_loop_own(ws_loop *loop) {
     return true;
 }
 
-/* Records which call was given no function. The loop keeps running. */
+/* Records to which call the program gave no function. The loop keeps running. */
 static bool wsi_loop_no_function(ws_loop *loop, const char *call) {
     if (loop && !loop->error)
         (void)wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s: function is NULL", call);
@@ -10433,7 +10433,7 @@ static void wsi_spare_resize_receive(ws_loop *loop, size_t capacity) {
     memset(&loop->window, 0, sizeof loop->window); /* the buffer may have moved */
 }
 
-/* Frees all spare memory after WSI_SPARE_MS without use. Returns the pause, which ends at that time at the latest. */
+/* Frees all spare memory after WSI_SPARE_MS without use. Returns the pause, cut short to end by that time. */
 WSI_RARE uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) {
     uint64_t since = loop->now - loop->spare_used;
     if (since < WSI_SPARE_MS)
@@ -10778,7 +10778,7 @@ static void wsi_loop_round(ws_loop *loop) {
     loop->busy = false;
 }
 
-/* Whether the loop goes on: it has neither failed nor been stopped. Clears the stop. */
+/* Whether the loop goes on, because it has neither failed nor been stopped. Clears a stop. */
 static bool wsi_loop_continues(ws_loop *loop) {
     bool stopped = loop->stopped;
     loop->stopped = false;
@@ -11045,7 +11045,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
     size_t from, to;
     size_t charge; /* the memory that the node costs beside its bytes */
 #ifndef WS_NO_SERVER /* of a broadcast: */
-    wsi_droppable *droppable; /* the list that also holds it; NULL: it must not be dropped, or is partly sent */
+    wsi_droppable *droppable; /* the list that this node is in, too; NULL: it must not be dropped, or is partly sent */
     struct wsi_node *newer;   /* the next node in that list */
     uint8_t slow;             /* the room's ws_slow */
     bool later;               /* in extra->later, not in the connection's queue */
@@ -11070,13 +11070,13 @@ typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_SERVER
 #ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
-    void (*proceed)(ws_conn *conn); /* called once it has its answer, or the socket is writable; NULL: its body comes */
+    void (*proceed)(ws_conn *conn); /* called once kept has an answer or the socket is writable; NULL: awaits a body */
 #endif
     wsi_queue later; /* broadcasts that wait until a message in parts ends. They are not in the queue, where they could
                         make the remaining parts fail with BUFFERED */
 #endif
 #ifndef WS_NO_FORWARD
-    char peer[64], client[64]; /* the peer as named by a PROXY header, and by the last X-Forwarded-For; or empty */
+    char peer[64], client[64]; /* addresses, or "": of a PROXY header; of the last request's field */
 #endif
 } wsi_extra;
 
@@ -11095,7 +11095,7 @@ typedef struct wsi_tls_calls { /* all that other sections call in TLS */
                       wsi_reason *why);
 #endif
 #ifndef WS_NO_CLIENT
-    ws_error (*keep)(struct wsi_endpoint *endpoint, const ws_tls_config *config); /* for the attempts of a client */
+    ws_error (*keep)(struct wsi_endpoint *endpoint, const ws_tls_config *config); /* gives a client its context */
     ws_error (*dial)(struct wsi_endpoint *endpoint, ws_transport *transport); /* makes the transport for an attempt */
     void (*end)(ws_loop *loop); /* releases the contexts of clients */
     void (*hide_certificate)(const ws_link *link); /* this connection does not show the client's certificate */
