@@ -11111,7 +11111,7 @@ typedef struct wsi_dialer { /* further fields of a client's endpoint */
     bool blocking;   /* the program receives message by message, without callbacks */
     bool has_input;  /* blocking: the window holds data that the program has not taken */
     bool (*disconnected)(ws_conn *conn);       /* called once the transport is closed. true: keep the connection */
-    bool (*sent)(ws_conn *conn, bool closing); /* blocking: waits until all is sent; closing: until the end */
+    bool (*sent)(ws_conn *conn, bool closing); /* waits until all is sent or, if closing, until the connection ends */
 } wsi_dialer;
 
 typedef struct wsi_endpoint { /* what connections of one server (or one client) share */
@@ -11123,11 +11123,11 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     struct wsi_tls *tls;      /* NULL: none; see wsi_endpoint_is_tls */
     ws_conn *conns;
     struct wsi_endpoint *next, *previous; /* in loop->endpoints */
-    size_t count;             /* of conns */
+    size_t count;             /* number of conns */
     wsi_timer timer;          /* calls fire */
     bool ending;              /* no new connections */
     bool freed;               /* to be freed with its last connection */
-    void (*handshake)(ws_conn *conn, const ws_event *event); /* server: a request; client: its response */
+    void (*handshake)(ws_conn *conn, const ws_event *event); /* server: handles a request; client: a response */
     bool (*leave)(ws_conn *conn); /* the connection ends: removes it from rooms, drops its requests. false: it is a
                                      client that was waiting for its next attempt */
     void (*stop)(struct wsi_endpoint *endpoint); /* accepts no connections from now on */
@@ -11137,8 +11137,8 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     size_t max_count;
 #endif
 #ifndef WS_NO_FORWARD
-    void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong. NULL: not called */
-    void (*conn_freed)(ws_conn *conn); /* the descriptor is closed. NULL: not called */
+    void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong, unless NULL */
+    void (*conn_freed)(ws_conn *conn); /* called once the descriptor is closed, unless NULL */
 #endif
 #ifndef WS_NO_CLIENT
     wsi_dialer *dialer;       /* NULL: the endpoint is a server */
@@ -11174,7 +11174,7 @@ struct ws_conn {
     bool wants_drain WSI_BIT;   /* on_drain is due: the program saw unsent bytes, or a send was refused. Not set while
                                    `blocked` is, which means the same */
     bool wants_end WSI_BIT;     /* a send was refused because a message in parts was unfinished */
-    uint32_t number, generation; /* last: they survive when the struct is reused */
+    uint32_t number, generation; /* last, because they survive when the struct is reused */
 };
 
 /* conn->pause_reasons: by ws_pause; by message_rate or byte_rate, or after a turn of decompressing */
@@ -11194,7 +11194,7 @@ enum {
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
     WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that small broadcasts share */
-    WSI_FREE_NODES = 1024,   /* nodes kept for reuse: so many, or one per connection if these are more */
+    WSI_FREE_NODES = 1024,   /* the most nodes kept for reuse, unless there are more connections */
 #endif
     WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that it does not keep a
                                 much larger block alive */
@@ -11209,7 +11209,7 @@ static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(co
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) { return (void)endpoint, false; }
 static bool wsi_conn_has_transport(const ws_conn *conn) { return (void)conn, false; }
 #else
-/* Whether its connections use section TLS, neither plain TCP nor a transport of the program. */
+/* Whether its connections use section TLS, instead of plain TCP or a transport of the program. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
     return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
@@ -11273,7 +11273,7 @@ WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
         now = (uint32_t)(wsi_platform_acknowledged(descriptor, unsent) / WSI_ACKED_UNIT % (WSI_ACKED - 1)) + 1;
     conn->acked = pending ? now & (WSI_ACKED - 1) : 0;
     if (!pending && (conn->engine.state == WSI_HEAD || conn->pause_reasons))
-        return conn->pause_reasons && conn->engine.pinged; /* the ping is acknowledged; its pong is not read yet */
+        return conn->pause_reasons && conn->engine.pinged; /* an acknowledged ping counts: its pong is not read */
     return before ? now != before : pending && conn->engine.state != WSI_OPEN;
 }
 
@@ -11289,7 +11289,7 @@ WSI_RARE void wsi_droppable_pop(wsi_droppable *droppable) {
     node->droppable = NULL;
 }
 
-/* The node is always the oldest in its list. */
+/* Makes sure that a node is not dropped: takes it out of its list, in which it is always the oldest. */
 WSI_INLINE void wsi_node_pin(wsi_node *node) {
     if (node->droppable)
         wsi_droppable_pop(node->droppable);
@@ -11702,7 +11702,7 @@ WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t c
     }
     wsi_node *node = wsi_conn_has_transport(conn) ? conn->queue.first : NULL;
     for (size_t size = 0; node && size < WSI_RECORD; node = node->next) {
-        wsi_node_pin(node); /* the transport may have begun a record with these bytes, and needs them again */
+        wsi_node_pin(node); /* the transport may have begun a record with these bytes: then it needs them again */
         size += node->to - node->from;
     }
     if (conn->blocked && (conn->wants_drain || !(conn->source.link.interest & WS_WRITE))) {
@@ -11742,7 +11742,7 @@ static void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
     (void)loop, (void)plain, (void)wsi_conn_write(conn, NULL, 0);
 }
 #else
-/* After a fast path's write: the socket took only part of the data, or failed. */
+/* Called after a fast path's write, if the socket took only part of the data, or failed. */
 WSI_RARE void wsi_conn_sent_partly(ws_conn *conn, const ws_span *span, bool gathered, ptrdiff_t sent) {
     conn->blocked = true;
     if (sent > 0)
@@ -11793,7 +11793,7 @@ static void wsi_conn_flush(ws_conn *conn) {
 }
 
 /* Makes room for size more gathered bytes, and returns where to write them. First sends the gathered bytes if they are
-   another connection's, or leave too little room; else those written in the window move to the buffer. */
+   another connection's, or leave too little room. Otherwise moves those written in the window to the buffer. */
 static uint8_t *wsi_conn_gather_room(ws_conn *conn, size_t size) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span *gathered = &loop->gathered;
@@ -11884,7 +11884,8 @@ static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
 #endif
 
-/* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again. */
+/* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again, at most `next`.
+   */
 WSI_RARE uint64_t wsi_conn_tick_paused(ws_conn *conn, uint64_t next) {
     uint64_t until = !(conn->pause_reasons & WSI_BY_RATE) ? UINT64_MAX : conn->extra ? conn->extra->rate_ends : 0;
     if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
@@ -11931,7 +11932,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     wsi_conn_schedule_end(conn);
 }
 
-/* A timer fires. A peer that has taken some pending bytes is alive: its deadlines start again. */
+/* A connection's timer fires. A peer that has taken some pending bytes is alive: its deadlines start again. */
 static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
     ws_conn *conn = (ws_conn *)(void *)((char *)timer - offsetof(ws_conn, timer));
     if (!conn->broken && wsi_conn_measure(conn)) {
@@ -11950,7 +11951,7 @@ static void wsi_conn_fire(ws_loop *loop, wsi_timer *timer) {
 
 typedef struct wsi_delivery { /* a broadcast to one member */
     wsi_block *block;
-    size_t from, to; /* the part of the block */
+    size_t from, to; /* the message's part of the block */
     uint32_t slow;   /* the room's ws_slow; not a byte, to stay in a register */
 } wsi_delivery;
 
@@ -11987,13 +11988,13 @@ WSI_INLINE bool wsi_conn_extend_last(wsi_queue *queue, const wsi_delivery *deliv
     return true;
 }
 
-/* Adds a node, with a reference of its own. */
+/* Adds a node, which takes a reference to the block. */
 WSI_INLINE bool wsi_conn_add(ws_loop *loop, wsi_queue *queue, const wsi_delivery *delivery) {
     wsi_node *node = wsi_queue_add(loop, queue, delivery->block, delivery->from, delivery->to);
     if (!node)
         return false;
     delivery->block->references++;
-    node->shared = true; /* append nothing to it: it may be dropped */
+    node->shared = true; /* no other bytes are appended to this node: it may be dropped */
     node->slow = (uint8_t)delivery->slow;
     if (delivery->slow >= WS_SLOW_DROP_OLDEST) {
         wsi_droppable *droppable = node->droppable = loop->droppable;
@@ -12100,7 +12101,7 @@ static void wsi_conn_release_later(ws_conn *conn) { (void)conn; }
 #ifdef WS_NO_KEEP
 static void wsi_conn_proceed(ws_conn *conn) { (void)conn; }
 #else
-/* The kept request has its answer, or the socket takes more of it. */
+/* Continues a kept request: it has its answer, or the socket takes more of the answer. */
 WSI_INLINE void wsi_conn_proceed(ws_conn *conn) {
     if (conn->extra && conn->extra->proceed)
         conn->extra->proceed(conn);
@@ -12168,7 +12169,7 @@ static void wsi_hold_free(ws_conn *conn) {
 }
 
 /* Moves a connection to the end of the list if its held bytes grew by a sixteenth, so an endless message needs more
-   bytes each time to stay there. A new message, which is not at the start of the window, also moves it. */
+   bytes each time to stay there. A new message, which begins after the start of the window, also moves it. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -12320,8 +12321,8 @@ WSI_INLINE void wsi_conn_serve_window(ws_loop *loop, ws_conn *conn, bool plain) 
 
 static bool wsi_conn_is_read(const ws_conn *conn) { return !conn->paused && !conn->broken && !conn->is_ending; }
 
-/* Makes room after the held bytes of a large message. As growing may copy them all, their memory doubles, or quadruples
-   once they fill a buffer. The room added is at most the rest of the frame, or one buffer if that is more. */
+/* Makes room after the held bytes of a large message. Growing may copy them, so it doubles their memory each time, or
+   quadruples it once they fill a buffer, but adds at most the rest of the frame, or a buffer if that is more. */
 static bool wsi_conn_make_room(ws_conn *conn) {
     wsi_engine *engine = &conn->engine;
     wsi_buffer *held = &engine->held;
@@ -12407,13 +12408,13 @@ static void wsi_conn_resume(ws_conn *conn) {
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
-    if (was_paused && wsi_conn_is_read(conn)) /* what came meanwhile may have paused it again */
+    if (was_paused && wsi_conn_is_read(conn)) /* what was served may have paused it again */
         WSI_TRACE(&conn->engine, WS_TRACE_RESUMED, 0, NULL, 0);
     wsi_conn_end_at_eof(conn);
     wsi_conn_interest(conn);
 }
 
-/* Sends pending bytes. true: the peer took some, so it is alive. A socket that was never full does not show it. */
+/* Sends pending bytes. true: the peer took some, so it is alive. This is known only if the socket was full. */
 static bool wsi_conn_flush_pending(ws_conn *conn) {
     size_t before = conn->blocked ? conn->queue.size : 0;
     conn->blocked = false;
@@ -12654,7 +12655,7 @@ static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
     if (only)
-        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* those of ended servers */
+        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* counts of ended servers */
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         if (!only || endpoint == only)
             wsi_endpoint_add_stats(&stats, endpoint);
@@ -12842,7 +12843,7 @@ static void wsi_endpoint_fire(ws_loop *loop, wsi_timer *timer) {
 static const wsi_hooks wsi_endpoint_hooks = {wsi_conn_end_round, wsi_endpoint_end_all, wsi_conn_release,
                                              wsi_hold_relieve};
 
-/* Sets up what servers and clients share, and adds it to the loop. false: no memory for its timer. */
+/* Sets up a server's or client's endpoint, and adds it to the loop. false: no memory for its timer. */
 static bool wsi_endpoint_prepare(wsi_endpoint *endpoint, ws_loop *loop, ws_role role, const ws_limits *limits) {
     if (!wsi_timer_reserve(loop))
         return false;
@@ -13168,7 +13169,7 @@ typedef struct wsi_room {
     wsi_member *members;
     size_t count;
     uint8_t slow;
-    bool stays; /* also without members: ws_room_slow was called before anybody joined */
+    bool stays; /* even without members, as ws_room_slow was called before anybody joined */
     char name[1];
 } wsi_room;
 
@@ -13180,7 +13181,7 @@ typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWAR
     ws_error (*start)(ws_server *server, const ws_server_config *config);
     /* Attaches the descriptor, after its PROXY header. false: no memory, or a limit is reached. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor);
-    /* Like wsi_server_admits, for a proxy's client, whose address it stores. 503: no memory, or a limit is reached. */
+    /* Like wsi_server_admits, but stores the address of a proxy's client. 503: no memory, or a limit is reached. */
     int (*admits)(ws_request *request, bool secure, wsi_why *why);
     void (*meter)(const ws_server *server, struct wsi_route *route); /* puts rate limits before the route's callbacks */
     void (*release)(ws_server *server);
@@ -13191,7 +13192,7 @@ typedef struct wsi_web_calls { /* all that servers call in WEB */
     int (*check)(const ws_request *request, bool secure, wsi_why *why);
     void (*allow)(ws_request *request, int status);       /* answers with an Allow line: 405, or 204 to OPTIONS * */
     void (*await_body)(ws_request *request);              /* reads the body */
-    void (*body)(struct wsi_kept *kept, ws_message body); /* the body is complete */
+    void (*body)(struct wsi_kept *kept, ws_message body); /* handles the complete body */
     bool (*keep_body)(ws_request *request); /* copies the body for a kept request. false: no memory */
     bool (*finish)(ws_request *request); /* adds cookies to the answer. false: no memory */
 } wsi_web_calls;
@@ -13227,7 +13228,7 @@ struct ws_server {
     const char *origins, *hosts;
     const wsi_forward_calls *forward; /* NULL: no proxy is trusted, and there are no limits */
 #ifndef WS_NO_FORWARD
-    const char *proxies;   /* the trusted ones; NULL: none */
+    const char *proxies;   /* the trusted proxies; NULL: none */
     bool forwarded, proxy_protocol;
     struct wsi_bounds *bounds; /* NULL: there are no limits */
 #endif
@@ -13256,7 +13257,7 @@ static uint64_t wsi_server_time(const ws_server *server) {
 }
 #endif
 
-/* Makes a copy, with a zero after it, that the server keeps until it ends. data NULL: zeros. NULL: no memory. */
+/* Copies data, and a zero after it, for as long as the server lives. data NULL: zeros. Returns NULL: no memory. */
 static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     wsi_owned *owned = (wsi_owned *)wsi_memory_new(wsi_server_memory(server), sizeof *owned + size + 1);
     if (!owned)
@@ -13269,7 +13270,7 @@ static void *wsi_server_keep(ws_server *server, const void *data, size_t size) {
     return owned + 1;
 }
 
-/* The same for a string of a config; NULL stays NULL. */
+/* Does the same for a string of a config; NULL stays NULL. false: no memory. */
 static bool wsi_server_keep_text(ws_server *server, const char **copy, const char *text) {
     *copy = text ? (const char *)wsi_server_keep(server, text, strlen(text)) : NULL;
     return *copy || !text;
@@ -13285,7 +13286,7 @@ static bool wsi_server_fail(const ws_server *server, ws_error error, const char 
     return wsi_loop_fail_why(loop, error);
 }
 
-/* Copies a list of origins or hosts. In origins, spaces, semicolons, and the slash after one become commas. */
+/* Copies a list of origins or hosts. In origins, spaces, semicolons, and a slash at an origin's end become commas. */
 static ws_error wsi_server_keep_list(ws_server *server, const char **copy, const char *text, bool origins,
                                      wsi_reason *why) {
     char *list = (char *)(text ? wsi_server_keep(server, text, strlen(text)) : NULL);
@@ -13342,7 +13343,7 @@ static void wsi_room_vanish(ws_server *server, wsi_room *room) {
         wsi_table_remove(wsi_server_memory(server), &server->rooms, &room->chain, sizeof *room + strlen(room->name));
 }
 
-/* The server ends, after its connections. */
+/* Frees the rooms of a server that ends; its connections have ended before. */
 static void wsi_room_end(ws_server *server) {
     wsi_memory *memory = wsi_server_memory(server);
     wsi_room *room;
@@ -13575,12 +13576,12 @@ static bool wsi_room_is_full(const wsi_room *room, const ws_conn *except) {
     return false;
 }
 
-/* false: an error, which is recorded in the sender unless that is NULL. */
+/* Returns false, and records the error in the sender, unless that is NULL. */
 static bool wsi_room_fail(ws_conn *sender, ws_error error) {
     return sender && wsi_engine_refuse(&sender->engine, error);
 }
 
-/* name NULL: to all connections. except, if not NULL, gets nothing. Fails like wsi_room_fail. */
+/* Sends to a room; name NULL: to all connections. except, unless NULL, gets nothing. Fails like wsi_room_fail. */
 static bool wsi_room_send(ws_server *server, ws_conn *sender, const ws_conn *except, const char *name,
                           ws_message message) {
     wsi_room *room = wsi_room_find(server, name);
@@ -13651,7 +13652,7 @@ typedef struct wsi_route {
 #ifndef WS_NO_HTTP
     ws_hook *function;    /* of ws_http */
     void *user;
-    const char *origins;  /* those whose pages may call it; NULL: the server's list */
+    const char *origins;  /* the origins whose pages may call it; NULL: the server's list */
     const char *folder;   /* of ws_files */
     const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
 #endif
@@ -13685,7 +13686,7 @@ static bool wsi_route_name(wsi_slice name) {
     return name.size > 0;
 }
 
-/* Translates a pattern in another router's syntax: a segment that starts as ":room", "*", "*path" or "<room>" does. */
+/* Refuses another router's syntax: a segment that starts like ":room", "*", "*path" or "<room>". *why translates it. */
 static ws_error wsi_route_foreign(const char *text, wsi_reason *why) {
     for (; *text; text++) {
         const char *theirs = text + 1, *name = theirs + 1;
@@ -13902,7 +13903,7 @@ static bool wsi_route_page(ws_server *server, const char *pattern, const char *t
     const char *parts[] = {"Content-Type: ", type, charset, "\r\n"};
     char *header = (char *)wsi_server_keep(server, NULL, sizeof "Content-Type: \r\n" + strlen(type) + strlen(charset));
     route.header = header;
-    for (size_t i = 0; header && i < 4; i++) /* the zero at its end is there already */
+    for (size_t i = 0; header && i < 4; i++) /* the line's final zero is there already */
         header = wsi_text_append(header, wsi_text_z(parts[i]));
     route.page = wsi_text((const char *)wsi_server_keep(server, body, size), size);
     return wsi_route_add(server, "page", pattern, &route, NULL, route.header && route.page.data);
@@ -13921,12 +13922,12 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 enum { /* the buffers of a request */
     WSI_LINES,       /* header lines of the answer */
     WSI_REPLY,       /* the answer's body */
-    WSI_SUBPROTOCOL, /* chosen by a hook; or empty */
+    WSI_SUBPROTOCOL, /* the one that a hook chose; or empty */
 #ifndef WS_NO_HTTP
     WSI_COOKIES,     /* Set-Cookie lines of the answer */
     WSI_FORM,        /* the decoded form: see wsi_http_form */
     WSI_CONTENT,     /* the body of a kept request */
-    WSI_SESSION,     /* valid if has_session */
+    WSI_SESSION,     /* the session's JSON, once has_session is set */
 #endif
     WSI_BUFFERS
 };
@@ -13949,7 +13950,7 @@ struct ws_request {
     struct wsi_kept *kept;  /* the copy that contains this request; NULL: it is valid only while its callbacks run */
 #endif
     wsi_slice path, query;  /* decoded; query: see wsi_http_form */
-    size_t count;           /* of values */
+    size_t count;           /* number of values */
 #ifndef WS_NO_HTTP
     ws_message body;
     bool has_session;       /* the cookies have been searched for a session */
@@ -13976,7 +13977,7 @@ static void wsi_request_free(ws_request *request) {
             wsi_buffer_free(wsi_server_memory(request->server), &request->buffers[i]);
 }
 
-/* Whether another request may follow this one. */
+/* Whether the connection stays open for another request. */
 static bool wsi_request_is_followed(const ws_request *request) {
     return request->head->keep_alive && !request->server->endpoint.ending;
 }
@@ -14035,7 +14036,7 @@ static bool wsi_request_waits(const ws_request *request) {
     return request->stage != WSI_RUNNING;
 }
 
-/* The request has its answer now. That of a kept request is sent at the end of the round. */
+/* Called when a request has its answer. The answer to a kept request is sent at the end of the round. */
 static bool wsi_request_decided(ws_request *request) {
     if (request->stage == WSI_KEPT) {
         request->stage = WSI_ANSWERED;
@@ -14471,7 +14472,7 @@ static int wsi_server_check(ws_request *request, wsi_why *why) {
                                        : wsi_server_admits(request, secure, why);
 }
 
-/* Answers an HTTP request whose body is complete. If the body was not read, the connection ends after that. */
+/* Answers an HTTP request whose body is complete. If the body was not read, the connection ends after the answer. */
 static void wsi_server_answer(ws_request *request) {
     const wsi_route *route = request->route;
     bool reads = WSI_ADD_ON(request->server->endpoint.loop->web_calls) != NULL;
@@ -14665,7 +14666,7 @@ static void wsi_server_accept(ws_loop *loop, wsi_source *source, unsigned ready)
     }
 }
 
-/* Opens the socket. name: what it listens on, for the error text. *why: the fault, or NULL if the error says it. */
+/* Opens the socket. name: what it listens on, for the error text. *why: the fault, or NULL if the error is enough. */
 #ifdef WS_NO_UNIX
 static ws_error wsi_listener_bind(wsi_listener *listener, const ws_server_config *config, wsi_reason *name,
                                   const char **why) {
@@ -14716,7 +14717,7 @@ static void wsi_listener_remove(const wsi_listener *listener) {
 }
 #endif /* WS_NO_UNIX */
 
-/* Removes the file before it closes the socket: while that is open, no other file can get its inode number. */
+/* Removes the file, then closes the socket: while the socket is open, no other file can get its inode number. */
 static void wsi_listener_close(wsi_listener *listener) {
     (void)wsi_poll_set(&listener->server->endpoint.loop->poll, &listener->source, WS_NONE);
     wsi_listener_remove(listener);
@@ -15085,7 +15086,7 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     return true;
 }
 
-/* Admits a new connection. address NULL: does not count it, or not yet. false: no memory, or beyond a bound. */
+/* Admits a new connection. address NULL: it does not count, or not yet. false: no memory, or beyond a bound. */
 static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
     wsi_slot *slot = wsi_bounds_slot(conn);
     if (!slot)
@@ -15180,7 +15181,7 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
    BOUNDS. Prefix: wsi_forward_. Servers call it through a table of functions (wsi_forward_calls).
 */
 
-enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes of a PROXY header */
+enum { WSI_FORWARD_MAX = 2048 }; /* the most bytes that a PROXY header may have */
 
 #define WSI_FORWARD_BAD ((ptrdiff_t)-1)
 
@@ -15245,7 +15246,7 @@ static bool wsi_forward_address(wsi_slice text, uint8_t address[16]) {
     return text.size < 64 && wsi_platform_address(host, address);
 }
 
-/* Writes such an address, at most 63 bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
+/* Writes an address of these forms, at most 63 bytes. An IPv4 address mapped into IPv6 is written as IPv4. */
 static void wsi_forward_put(char *to, wsi_slice text) {
     const char *end = (const char *)memchr(text.data, ']', text.size);
     wsi_slice host = end ? wsi_text(text.data + 1, (size_t)(end - text.data) - 1) : text;
@@ -15322,7 +15323,7 @@ static ptrdiff_t wsi_forward_scan(const uint8_t *data, size_t size) {
     return limit == 107 ? WSI_FORWARD_BAD : 0;
 }
 
-/* The next two parse a complete header. text receives the client's address and port; without any, it is unchanged. */
+/* The next two parse a complete header. text receives the client's address and port, or is unchanged without one. */
 
 /* "PROXY TCP4 source destination port port"; UNKNOWN names no address. */
 static bool wsi_forward_line(wsi_slice line, char *text, size_t size) {
@@ -15599,7 +15600,7 @@ static bool wsi_web_finish(ws_request *request) {
 /* --- handlers --- */
 
 #ifndef WS_NO_JSON
-/* Whether the body is valid JSON, or of another type. false: the request is refused. */
+/* Whether the body is valid JSON, or of another type. false: the request has been refused. */
 static bool wsi_web_json_good(ws_request *request, wsi_slice type) {
     bool suffix = type.size > 5 && wsi_text_is_nocase(wsi_text(type.data + type.size - 5, 5), "+json");
     bool good = !(suffix || wsi_text_is_nocase(type, "application/json"))
@@ -15612,7 +15613,7 @@ static bool wsi_web_json_good(ws_request *request, wsi_slice type) {
 static bool wsi_web_json_good(ws_request *request, wsi_slice type) { return (void)request, (void)type, true; }
 #endif
 
-/* Decodes a form. false: the request is refused. */
+/* Decodes a form. false: the request has been refused. */
 static bool wsi_web_read_form(ws_request *request) {
     wsi_slice body = wsi_text((const char *)request->body.data, request->body.size);
     wsi_buffer *form = &request->buffers[WSI_FORM];
@@ -15717,7 +15718,7 @@ static void wsi_web_allow(ws_request *request, int status) {
     wsi_request_free(request);
 }
 
-/* The connection ends before the body is complete. Returns the status to send, or 0. */
+/* Called if the connection ends before the body is complete. Returns the status to send, or 0. */
 static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
@@ -15746,7 +15747,7 @@ static bool wsi_web_keep_body(ws_request *request) {
     return good;
 }
 
-/* The body is complete. Pages and files ignore it (RFC 9110 9.3.1). */
+/* Handles a complete body. Pages and files ignore it (RFC 9110 9.3.1). */
 static void wsi_web_body(wsi_kept *kept, ws_message body) {
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     kept->request.stage = WSI_RUNNING;
@@ -15860,7 +15861,7 @@ static int wsi_files_ended(wsi_kept *kept) {
     return 0;
 }
 
-/* Sends the head, then the file, unless only its head was asked for. false: no memory, and the file is still open. */
+/* Sends the answer's head, then the file, unless the method is HEAD. false: no memory, and the file is still open. */
 static bool wsi_files_send(ws_request *request, wsi_file file, uint64_t size) {
     wsi_kept *kept = wsi_kept_wait(request, WSI_WAITING, wsi_files_ended, wsi_files_proceed);
     ws_conn *conn = request->conn;
@@ -16148,7 +16149,7 @@ typedef struct wsi_sessions { /* one server's config, in one block */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;
     const char *keys; /* strings, one after another, then an empty one */
-    char cookie[1];   /* its name; the keys follow it */
+    char cookie[1];   /* the cookie's name; the keys follow it */
 } wsi_sessions;
 
 /* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
