@@ -11884,8 +11884,7 @@ static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
 static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
 #endif
 
-/* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check again, at most `next`.
-   */
+/* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check next. */
 WSI_RARE uint64_t wsi_conn_tick_paused(ws_conn *conn, uint64_t next) {
     uint64_t until = !(conn->pause_reasons & WSI_BY_RATE) ? UINT64_MAX : conn->extra ? conn->extra->rate_ends : 0;
     if (conn->engine.state != WSI_OPEN) /* to read the peer's close frame */
@@ -16243,7 +16242,7 @@ static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, w
     return true;
 }
 
-/* NULL: no sessions. */
+/* The config of a server's sessions; NULL: it has none. */
 static const wsi_sessions *wsi_session_of(const ws_server *server) {
     return (const wsi_sessions *)(const void *)server->sessions.data;
 }
@@ -16373,8 +16372,8 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 /*
 >> TLS ====================================================================================
    OpenSSL, 1.1.1 or 3, as a ws_transport (RFC 8446, 5246, 9525, 7301). Calls MEMORY, MESSAGES, PLATFORM, TCP. Servers
-   and clients call it through a table of functions (wsi_tls_calls). Switch: WS_NO_TLS. Its own BIO reads and writes
-   the socket, with at most one receive for each call and without SIGPIPE.
+   and clients call it through a table of functions (wsi_tls_calls). Switch: WS_NO_TLS. OpenSSL reads and writes the
+   socket through a BIO of this section, with at most one receive for each call and without SIGPIPE.
 */
 
 #if defined(__has_include)
@@ -16390,9 +16389,9 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) {
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-enum { WSI_TLS_RECENT = 128 }; /* connections that keep their buffers, of 33 KB each */
+enum { WSI_TLS_RECENT = 128 }; /* the most connections that keep their buffers, 33 KB each */
 
-typedef struct wsi_tls { /* shared by all connections with one config; the user of their ws_transport */
+typedef struct wsi_tls { /* shared by all connections with one config; the `user` of their ws_transport */
     struct wsi_tls_session *recent[WSI_TLS_RECENT]; /* a ring of the sessions that keep their buffers */
     unsigned recent_next;
     wsi_memory *memory;
@@ -16401,12 +16400,12 @@ typedef struct wsi_tls { /* shared by all connections with one config; the user 
     BIO_METHOD *method;
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
-    ws_tls_config config;  /* a client's, with copies of its strings; a server's is zero */
-    uint64_t files;        /* the wsi_tls_files of the config when they were read */
+    ws_tls_config config;  /* a client's config, with copies of its strings; zeros for a server */
+    uint64_t files;        /* the wsi_tls_files of the config when its files were read */
 #endif
 } wsi_tls;
 
-typedef struct wsi_tls_session { /* one connection's state; its link's session */
+typedef struct wsi_tls_session { /* one connection's state, which is its link's session */
     SSL *ssl;
     wsi_tls *tls;
     wsi_buffer out; /* ciphertext that the socket did not take: OpenSSL can always write whole records */
@@ -16424,7 +16423,7 @@ enum { WSI_TLS_UNSENT = 128 << 10 }; /* the most bytes in out, so that alerts an
 static wsi_tls_session *wsi_tls_of(const ws_link *link) { return (wsi_tls_session *)link->session; }
 
 /* An idle connection should not hold OpenSSL's record buffers, 33 KB, but freeing them each time would cost two
-   allocations per message: the most recently used keep theirs. OpenSSL itself keeps those of an incomplete record. */
+   allocations per message, so the sessions used last keep theirs. OpenSSL keeps the buffers of an incomplete record. */
 static void wsi_tls_free_buffers(wsi_tls_session *session) {
     if (!session->recent)
         return;
@@ -16485,7 +16484,7 @@ static int wsi_tls_bio_write(BIO *bio, const char *data, int size) {
     return size;
 }
 
-/* Sends the queue. 1: it is empty, 0: it is not, or WS_FAILED. */
+/* Sends the queue. Returns 1 if it is empty now, 0 if it is not, or WS_FAILED. */
 static ptrdiff_t wsi_tls_flush(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     if (!link->unsent)
@@ -16601,8 +16600,8 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-/* Adds the CA certificates in a PEM text to those that verify the peer's certificate, and to those that a server names.
-   Skips certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
+/* Adds the CA certificates in a PEM text to those that verify the peer's certificate, and those that a server names to
+   it. Skips certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
    intermediate, may end a chain (RFC 5280 6.1: any certificate may be a trust anchor). */
 static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio) {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -16720,7 +16719,7 @@ static void wsi_tls_close(ws_link *link) {
 }
 
 #ifndef WS_NO_CLIENT
-/* RFC 9525: the certificate's subjectAltName alone must have this name or address. */
+/* RFC 9525: the certificate must have this name or address in its subjectAltName; no other field counts. */
 static bool wsi_tls_expect_name(const wsi_tls_session *session) {
     SSL *ssl = session->ssl;
     X509_VERIFY_PARAM *parameters = SSL_get0_param(ssl);
@@ -16774,8 +16773,8 @@ static const char *wsi_tls_fault(int reason) {
     return "TLS failed: ";
 }
 
-/* Returns what SSL_get_error would, which needs the error queue to be cleared before each call (430 instructions for an
-   echo, by make bench). This one ignores errors that the program's own use of OpenSSL left in the queue. */
+/* Returns what SSL_get_error would. That needs the error queue to be cleared before each call (430 instructions for an
+   echo, by make bench); this function ignores errors that the program's own use of OpenSSL left in the queue. */
 static ptrdiff_t wsi_tls_result(ws_link *link) {
     wsi_tls_session *session = wsi_tls_of(link);
     SSL *ssl = session->ssl;
@@ -16828,7 +16827,7 @@ static ptrdiff_t wsi_tls_shut(ws_link *link) {
     if (SSL_in_init(ssl))
         return 1; /* the handshake is not complete, so there is nothing to close */
     if (!(SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) && SSL_shutdown(ssl) < 0)
-        (void)wsi_tls_result(link); /* there is no room for the alert: notes that */
+        (void)wsi_tls_result(link); /* there is no room for the alert: records the failure */
     return wsi_tls_flush(link);
 }
 
@@ -17018,7 +17017,7 @@ static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls_release(tls);
 }
 
-enum { WSI_TLS_UNUSED = 4 }; /* how many the loop keeps that no client uses; with the system's roots, each takes 1 MB */
+enum { WSI_TLS_UNUSED = 4 }; /* how many without a client a loop keeps; with the system's roots, each takes 1 MB */
 
 /* Clients with equal configs share a wsi_tls, so that the system's roots are read once. The loop keeps those in use,
    and the newest few that are not. NULL: no memory. */
@@ -17084,7 +17083,7 @@ static ws_error wsi_tls_dial(wsi_endpoint *endpoint, ws_transport *transport) {
 static void wsi_tls_hide_certificate(const ws_link *link) {
     SSL *ssl = wsi_tls_of(link)->ssl;
     SSL_certs_clear(ssl);
-    SSL_set_cert_cb(ssl, NULL, NULL); /* else the program's ssl_ctx could choose one */
+    SSL_set_cert_cb(ssl, NULL, NULL); /* otherwise the program's ssl_ctx could choose a certificate */
 }
 #endif /* WS_NO_CLIENT */
 
@@ -17303,10 +17302,10 @@ typedef struct wsi_client {
     wsi_dialer dialer;
     ws_conn *conn;
     ws_handler handler;
-    ws_client_config config; /* its strings are copies (see wsi_client_strings), but wsi_client_launch copies
-                                those of tls; transport: NULL, or the copy below */
+    ws_client_config config; /* its strings are copies (see wsi_client_strings), those of tls only after
+                                wsi_client_launch; transport: NULL, or the address of the copy below */
     const char *url;
-    const char **headers;    /* NULL at the end; their text follows in the same block */
+    const char **headers;    /* ends with NULL; the text follows in the same block */
     size_t headers_size;     /* of that block */
     ws_transport transport;  /* the program's, or TLS's */
     wsi_buffer hop;          /* the URL to connect to, with the value of Host after it */
@@ -17315,14 +17314,14 @@ typedef struct wsi_client {
     size_t body, taken;      /* where the body begins; where its decoded part ends */
     uint64_t left;           /* bytes of the body, or of a chunk, that are still to come */
     bool chunked;            /* the body has chunks */
-    wsi_race *race;          /* while resolving and connecting */
+    wsi_race *race;          /* NULL, except while resolving and connecting */
     wsi_lookup *lookup;      /* the look-up in progress, which an earlier attempt may have begun; or NULL */
     char looked_up[256];     /* the host and port of that look-up */
     uint64_t looked_up_port;
-    struct wsi_client *lookup_previous, *lookup_next; /* while lookup_queued */
+    struct wsi_client *lookup_previous, *lookup_next; /* set while lookup_queued */
     uint64_t deadline;       /* for looking up the name, connecting and passing the proxy */
     uint64_t opened_at;
-    uint32_t pause;          /* before the next attempt; retry_after_ms is added */
+    uint32_t pause;          /* ms before the next attempt; retry_after_ms comes on top */
     uint32_t retry_after_ms; /* the pause that the server asked for */
     int redirects;
     uint8_t phase;
@@ -17367,7 +17366,7 @@ static bool wsi_dial_has_header(const wsi_client *client, const char *name) {
     return *line && !client->other_server;
 }
 
-/* This URL's credentials, or else the program's URL's; none if the headers have Authorization (RFC 9110 11.6.2). */
+/* The credentials in this URL, or else in the program's; none if the headers have Authorization (RFC 9110 11.6.2). */
 static wsi_slice wsi_dial_credentials(const wsi_client *client) {
     wsi_url first;
     if (wsi_dial_has_header(client, "authorization"))
@@ -17450,7 +17449,7 @@ static int wsi_dial_proxy_answer(wsi_client *client, size_t got) {
         wsi_upgrade_unfold(answer->data, size);
         wsi_upgrade_check(env, wsi_text((const char *)answer->data, size), &checked);
         status = env->status;
-        env->status = 0; /* ws_status tells only of the server */
+        env->status = 0; /* ws_status is only about the server's answer */
         if (checked.problem && status != 101)
             return 0;
         answer->size -= size;
@@ -17675,7 +17674,7 @@ static void wsi_dial_look_up(wsi_client *client) {
     wsi_dial_unresolved(client, "there is no descriptor or thread left");
 }
 
-/* The current attempt uses the result, even if an earlier one began the look-up. If the name differs, begins anew. */
+/* The current attempt uses the result, even if an earlier one began the look-up. If the name differs, looks it up. */
 static void wsi_dial_use_addresses(wsi_client *client, ptrdiff_t got) {
     const wsi_url *to = wsi_dial_peer_url(client);
     const wsi_addresses *found = &client->race->found;
@@ -17873,7 +17872,7 @@ static void wsi_client_frame_body(wsi_client *client) {
 }
 
 /* Reads the line before a chunk and, if it is not the first chunk, the CRLF before that line (RFC 9112 7.1). Returns
-   their size. 0: they are incomplete or, with *whole, malformed or those of the last chunk. */
+   their size. 0: they are incomplete; or, if *whole is set, they are malformed or belong to the last chunk. */
 static size_t wsi_client_chunk_line(wsi_client *client, const char *data, size_t size, bool *whole) {
     size_t before = client->taken > client->body ? 2 : 0, line = 0;
     int found = size < before ? 0 : wsi_body_whole_line((const uint8_t *)data + before, size - before,
@@ -17958,7 +17957,7 @@ static bool wsi_client_retries_after(wsi_client *client) {
     return true;
 }
 
-/* The head of a refusal has arrived. wsi_client_leave reports it, after the body. */
+/* Handles the head of a refusal. wsi_client_leave reports the refusal, after its body. */
 static void wsi_client_refused(wsi_client *client) {
     int status = client->endpoint.env.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -18352,7 +18351,7 @@ WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handle
         return NULL;
     client->conn->user = handler->user;
     wsi_client_launch(client);
-    if (client->conn->broken) { /* on_error follows in the next round, as a program may always dial anew in it */
+    if (client->conn->broken) { /* on_error is called in the next round, because it may dial again */
         client->conn->is_ending = false;
         wsi_timer_set(loop, &client->conn->timer, loop->now);
     }
@@ -18565,11 +18564,11 @@ WS_API void ws_free(ws_conn *conn) {
 
 enum { WSI_TEST_BUFFER = 64 << 10 }; /* the most bytes in transit each way, as in a socket's buffers */
 
-typedef struct wsi_test_end { /* one end of the connection; its link's session */
+typedef struct wsi_test_end { /* one end of the connection, which is its link's session */
     struct wsi_test *test;
     ws_conn *conn;            /* NULL: closed */
     bool ended;               /* the other end sends no more */
-    size_t size;              /* of the data from the other end that is not read yet */
+    size_t size;              /* bytes from the other end that are not read yet */
     uint8_t bytes[WSI_TEST_BUFFER];
 } wsi_test_end;
 
@@ -18596,7 +18595,7 @@ static void wsi_test_release(wsi_test *test) {
     }
 }
 
-/* The wsi_test leaves the server's loop: the loop ends, or nobody else has a reference. */
+/* Takes a wsi_test out of the server's loop, which ends, or which has the only reference. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
@@ -18611,7 +18610,7 @@ static uint64_t wsi_test_clock(void *user) {
 
 static wsi_test *wsi_test_of(const wsi_client *client) { return (wsi_test *)client->endpoint.loop->clock_user; }
 
-/* The client ends: releases its reference. */
+/* Ends the client, and releases its reference. */
 static void wsi_test_end_client(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)endpoint->loop->clock_user;
     wsi_client_release(endpoint);
@@ -18669,7 +18668,7 @@ static void wsi_test_close(ws_link *link) {
 
 /* --- rounds and time --- */
 
-/* Serves one end if it waits to read or write, and can. */
+/* Serves one end if it waits to read or write, and is able to. */
 static bool wsi_test_serve(wsi_test_end *end) {
     const wsi_test_end *other = wsi_test_other(end);
     ws_conn *conn = end->conn;
@@ -18677,7 +18676,7 @@ static bool wsi_test_serve(wsi_test_end *end) {
     unsigned ready = end->size || end->ended ? (unsigned)WS_READ : 0u;
     if (!conn || end->test->cut)
         return false;
-    if (conn->engine.pinged && other->conn) /* counts as answered: a test client answers only within a call */
+    if (conn->engine.pinged && other->conn) /* the ping counts as answered: test clients answer only within calls */
         wsi_engine_heard(&conn->engine, loop->now);
     if (!other->conn || other->size < WSI_TEST_BUFFER)
         ready |= WS_WRITE;
@@ -19016,7 +19015,7 @@ static char *wsi_trace_number(char *to, const char *text, uint64_t number, const
     return wsi_text_append(to, wsi_text_z(more));
 }
 
-/* Writes the part of a line between the event's name and its text. unit: of event->size; NULL: it has none. */
+/* Writes the part of a line between the event's name and its text. unit: of event->size; NULL: there is no size. */
 static void wsi_trace_detail(const ws_trace_event *event, const char *unit, char *to) {
     static const char *const opcodes[] = {" continuation", " text", " binary", " close", " ping", " pong"};
     bool frame = event->kind == WS_TRACE_IN || event->kind == WS_TRACE_OUT;
