@@ -1646,7 +1646,7 @@ static bool wsi_buffer_append(wsi_memory *memory, wsi_buffer *buffer, const void
 /* --- hash tables --- */
 
 typedef struct wsi_chain { /* every entry of a table begins with this struct */
-    struct wsi_chain *next; /* in the same bucket */
+    struct wsi_chain *next; /* the next entry in the same bucket */
     uint32_t hash;
     uint32_t count; /* for ROOMS: in a connection's first membership, the number of rooms that the connection is in */
 } wsi_chain;
@@ -1934,7 +1934,7 @@ static wsi_slice wsi_text_trim(wsi_slice text) {
 
 static bool wsi_text_digit(char c) { return c >= '0' && c <= '9'; }
 
-enum { WSI_TEXT_SET = WSI_BRIEF ? 4 : 8 }; /* words of a set of characters: a bit for each of ASCII, or of all bytes */
+enum { WSI_TEXT_SET = WSI_BRIEF ? 4 : 8 }; /* words of a character set: a bit for each ASCII character or byte */
 static bool wsi_text_in(const uint32_t set[WSI_TEXT_SET], char c) {
     return (!WSI_BRIEF || (uint8_t)c < 128) && (set[(uint8_t)c >> 5] >> (c & 31) & 1);
 }
@@ -2191,7 +2191,7 @@ static void wsi_sha1(const uint8_t key[24], uint8_t digest[20]) {
 #define WSI_SHA1_STEP(a, b, c, d, e, mix, word) \
     ((e) += (mix) + (word), (e) += wsi_sha1_rotate(a, 5), (b) = wsi_sha1_rotate(b, 30))
 
-/* 20 steps. */
+/* Does 20 of the 80 steps. */
 WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) {
     uint32_t a = v[0], b = v[1], c = v[2], d = v[3], e = v[4];
     for (int i = 0; i < 20; i += 5) {
@@ -2204,7 +2204,7 @@ WSI_INLINE void wsi_sha1_quarter(uint32_t v[5], const uint32_t *w, int quarter) 
     v[0] = a, v[1] = b, v[2] = c, v[3] = d, v[4] = e;
 }
 
-/* All 80 steps. w: the block's expanded words. */
+/* Does all 80 steps. w: the block's expanded words. */
 static void wsi_sha1_rounds(uint32_t hash[5], const uint32_t w[80]) {
     uint32_t v[5];
     memcpy(v, hash, sizeof v);
@@ -2391,10 +2391,10 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_load(const uint8_t *data) {
     return wide;
 }
 
-/* A byte of the result is not 0 if the byte at its place in data cannot follow the three before. The method checks
-   a register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per Byte, 2021). Each bit
-   stands for an error that two adjacent bytes can make. Three tables, for the first byte's halves and the second's high
-   half, give the errors possible with that half. An error in all three tables has occurred. */
+/* A byte of the result is not 0 if the byte at its place in data cannot follow the three before. The method checks a
+   register at a time (Keiser and Lemire, Validating UTF-8 In Less Than One Instruction Per Byte, 2021). Each bit stands
+   for an error that two adjacent bytes can make. Three tables give the errors that the first byte's low half, its high
+   half, and the second byte's high half allow. An error that all three give has occurred. */
 WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     enum {
         CUT = 1, /* a lead byte, then no continuation byte */
@@ -2424,7 +2424,7 @@ WSI_LOOKUP WSI_INLINE wsi_utf8_wide wsi_utf8_wrong(const uint8_t *data) {
     wsi_utf8_wide second = wsi_utf8_load(data), first = wsi_utf8_load(data - 1);
     wsi_utf8_wide ways = wsi_utf8_look(first_high, first >> 4) & wsi_utf8_look(first_low, first & 15)
                          & wsi_utf8_look(second_high, second >> 4);
-    /* The high bit is set if the second byte before is at least e0, or the third byte before is at least f0. */
+    /* The high bit is set if the byte two places before is at least e0, or the byte three places before at least f0. */
     wsi_utf8_wide third = wsi_utf8_less(wsi_utf8_load(data - 2), 0xe0 - 0x80);
     wsi_utf8_wide fourth = wsi_utf8_less(wsi_utf8_load(data - 3), 0xf0 - 0x80);
     return ways ^ ((third | fourth) & 0x80);
@@ -3068,7 +3068,7 @@ static bool wsi_http_date_read(wsi_slice text, uint64_t now, uint64_t *seconds) 
 typedef struct wsi_codec_calls { /* the functions of PERMESSAGE that other sections call */
     /* Compresses a message or a part of one, once compression is agreed on (engine->deflate). false: send it plain. */
     bool (*compress)(wsi_engine *e, bool whole, bool last, const void **data, size_t *size);
-    void (*unsent)(wsi_engine *e); /* the compressed data was not sent */
+    void (*unsent)(wsi_engine *e); /* called if the compressed data was not sent */
     wsi_step (*receive)(wsi_engine *e, wsi_window *window, ws_event *event); /* reads a compressed message's frame */
     void (*end)(wsi_engine *e);     /* frees the connection's memory */
     void (*free)(wsi_codec *codec); /* frees the memory that a loop's connections share */
@@ -3312,8 +3312,8 @@ static int wsi_handshake_head(wsi_request *request, wsi_http_seen *seen, wsi_sli
     return seen->coded ? 501 : seen->expects_more && request->http11 ? 417 : 0; /* RFC 9110 10.1.1 */
 }
 
-/* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1). Sets request->upgrade if
-   it is one, and request->status to the status that refuses it, or 0. Returns 0 or the status that refuses the head. */
+/* Parses a head and, in the same pass, the opening handshake (RFC 6455 4.2.1). Sets request->upgrade if there is one,
+   and request->status to 0 or the status that refuses it. Returns 0 or the status that refuses the head. */
 static int wsi_handshake_request(wsi_request *request, wsi_slice head) {
     wsi_http_seen seen;
     int status = wsi_handshake_head(request, &seen, head);
@@ -3746,7 +3746,7 @@ static uint32_t wsi_engine_wait_ms(const ws_limits *limits, bool idle) {
 }
 #endif
 
-/* The defaults of all limits. */
+/* Fills in the defaults of all limits. */
 WSI_SHARED void wsi_engine_limits(ws_limits *limits) {
     limits->head = wsi_engine_limit(limits->head, 16384);
     limits->message = wsi_engine_limit(limits->message, (uint32_t)16 << 20);
@@ -4512,7 +4512,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* Bytes of fixed memory: kept free for a close frame (SPARE) and an answer (ANSWER); the largest control frame. */
+/* Bytes. SPARE, ANSWER: fixed memory kept free for a close frame, for an answer. CONTROL: a control frame at most. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -4832,7 +4832,7 @@ typedef struct wsi_print_language { /* JSON or HTML */
     const char *special; /* '%', and the characters that `quote` handles */
     const char *none;    /* written for NULL, NaN and infinity */
     void (*text)(wsi_printer *printer, const char *text, size_t size, bool raw); /* writes %s and %-s */
-    const char *(*quote)(wsi_printer *printer, const char *at); /* returns the rest of the format */
+    const char *(*quote)(wsi_printer *printer, const char *at); /* handles a quote or backslash; returns the rest */
     bool (*valid)(const void *text, size_t size); /* checks the result. NULL: always valid */
 } wsi_print_language;
 
@@ -5195,7 +5195,7 @@ enum { WSI_JSON_TYPE = 7, WSI_JSON_ESCAPED = 8, WSI_JSON_SIZE = 4, WSI_JSON_MAX 
 typedef struct wsi_json_marks {
     uint32_t *words;  /* NULL: there were not enough */
     size_t used, count;
-    size_t open;      /* place of the innermost open container; its words hold its offset and the `open` before it */
+    size_t open;      /* place of the innermost open container; its words hold its offset and the previous `open` */
     const uint8_t *start;
 } wsi_json_marks;
 
@@ -5942,7 +5942,7 @@ typedef enum wsi_inflate_state {
     WSI_INFLATE_LENGTHS,  /* next: the lengths of the codes */
     WSI_INFLATE_SYMBOL,   /* next: a literal, a length with its distance, or the end of the block */
     WSI_INFLATE_WRITE,    /* write the literal in `length` */
-    WSI_INFLATE_COPY,     /* copy `length` bytes from `distance` back */
+    WSI_INFLATE_COPY,     /* copy `length` bytes from `distance` bytes back */
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
 
@@ -5992,7 +5992,7 @@ static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INF
 
 /* --- bits --- */
 
-/* Reads input: as many bytes as fit if eight can be loaded, else one. false: there is none. */
+/* Reads input: as many bytes as fit if eight can be loaded, else one. false: no input is left. */
 static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
     size_t bytes = 1;
     if (io->in_size >= 8) {
@@ -6601,7 +6601,7 @@ struct wsi_deflate {
     uint8_t *limit;
     uint16_t frequency[WSI_DEFLATE_SYMBOLS];
     uint16_t codes[WSI_DEFLATE_SYMBOLS]; /* the first bit of each is the lowest */
-    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* of the codes; 0: the symbol is not in use */
+    uint8_t lengths[WSI_DEFLATE_SYMBOLS]; /* lengths of the codes; 0: the symbol is not in use */
     uint16_t first[WSI_DEFLATE_LITERALS], second[WSI_DEFLATE_LITERALS]; /* scratch space while codes are built */
     uint16_t weights[WSI_DEFLATE_LITERALS];
 };
@@ -7102,7 +7102,7 @@ static unsigned wsi_deflate_hash_bits(const wsi_deflate_level *level, int window
 static size_t wsi_deflate_size(int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
     size_t window = (size_t)1 << window_bits, entries = (size_t)1 << wsi_deflate_hash_bits(pick, window_bits);
-    if (pick->chains) /* links and threes */
+    if (pick->chains) /* for links and threes */
         entries += window + ((size_t)1 << WSI_DEFLATE_THREE_BITS);
     return sizeof(wsi_deflate) + sizeof(uint16_t) * entries + sizeof(wsi_deflate_match) * pick->matches
            + (takeover ? window + window / 2 : 0);
@@ -8286,7 +8286,7 @@ static uint64_t wsi_platform_clock(void *user) {
     return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
 }
 
-#if defined(__linux__) && !defined(__ANDROID__) /* musl hides getentropy in strict C */
+#if defined(__linux__) && !defined(__ANDROID__) /* getrandom, as musl hides getentropy in strict C */
 static bool wsi_platform_random(void *user, void *data, size_t size) {
     ssize_t got;
     (void)user;
@@ -8701,7 +8701,7 @@ WSI_RARE int wsi_platform_file_status(void) {
 }
 
 static wsi_file_kind wsi_platform_file(wsi_file file, uint64_t *size, uint64_t *changed) {
-    const uint64_t second = 10000000, until_1970 = 11644473600u; /* in 100 ns; seconds from 1601 to 1970 */
+    const uint64_t second = 10000000, until_1970 = 11644473600u; /* in units of 100 ns; seconds from 1601 to 1970 */
     BY_HANDLE_FILE_INFORMATION about;
     if (!GetFileInformationByHandle(file, &about))
         return WSI_FILE_FAILED;
@@ -8765,7 +8765,7 @@ static uint64_t wsi_platform_file_state(const char *name, uint64_t state) {
 
 #define WSI_PLATFORM_SEND_FLAGS 0
 #define WSI_PLATFORM_SIZE(size) (size)
-#define WSI_PLATFORM_TIMEOUT ECONNABORTED /* the error of lwIP's connect */
+#define WSI_PLATFORM_TIMEOUT ECONNABORTED /* lwIP's error for a connect that timed out */
 #if !LWIP_IPV6 /* stand-ins, which no address uses */
 enum { INET6_ADDRSTRLEN = INET_ADDRSTRLEN, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 27 };
 struct sockaddr_in6 {
@@ -9243,10 +9243,10 @@ typedef union wsi_address { /* kept small: all addresses of a name must fit into
     struct sockaddr_in6 ipv6;
 } wsi_address;
 
-enum { WSI_MAX_ADDRESSES = WSI_BRIEF ? 4 : 64 }; /* of one name; more are ignored */
+enum { WSI_MAX_ADDRESSES = WSI_BRIEF ? 4 : 64 }; /* the most addresses of one name; others are ignored */
 
 typedef struct wsi_addresses {
-    int error; /* of getaddrinfo */
+    int error; /* getaddrinfo's error */
     size_t count;
     wsi_address list[WSI_MAX_ADDRESSES];
 } wsi_addresses;
@@ -9358,7 +9358,7 @@ static void wsi_platform_remove(const char *path, const wsi_file_id *id) {
         (void)unlink(path);
 }
 
-/* Removes a socket on which nobody listens, as after a crash. *why: what is at the path instead. Never blocks. */
+/* Removes a socket's file if nobody listens on it, as after a crash. *why: what else is at the path. Never blocks. */
 static ws_error wsi_platform_remove_stale(const struct sockaddr_un *address, const char **why) {
     struct stat status;
     if (lstat(address->sun_path, &status) != 0)
@@ -9466,7 +9466,7 @@ static int wsi_platform_connect_unix(const char *path, ws_socket *descriptor) {
 
 /*
 >> TCP ====================================================================================
-   Plain TCP and Unix sockets. Calls PLATFORM, SOCKETS. read and write return as a transport's do; write takes spans.
+   Plain TCP and Unix sockets. Calls PLATFORM, SOCKETS. read and write return what a transport's do; write takes spans.
 */
 
 WSI_INLINE ptrdiff_t wsi_tcp_receive(const ws_link *link, uint8_t *data, size_t size, int flags) {
@@ -9837,7 +9837,7 @@ static bool wsi_select_export(const wsi_poll *poll, fd_set *reads, fd_set *write
 
 static int wsi_kernel_open(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/* Level-triggered, so a message needs no epoll_ctl. For a reused descriptor the kernel's state may differ from ours. */
+/* Level-triggered, so a message needs no epoll_ctl. A reused descriptor's registration may not match link.interest. */
 static bool wsi_kernel_control(int descriptor, wsi_source *source, unsigned interest) {
     struct epoll_event event;
     int watched = source->link.descriptor, before = source->link.interest;
@@ -10046,8 +10046,8 @@ static int wsi_poll_wait(wsi_poll *poll, uint64_t milliseconds) {
     return poll->moved ? wsi_kernel_wait(poll, milliseconds) : wsi_select_wait(poll, milliseconds);
 }
 
-/* How many waits it takes to report every ready descriptor. epoll and kqueue report a batch per wait, in turn. A wait
-   that found less than half a batch has found all. */
+/* How many waits it takes to report every ready descriptor. epoll and kqueue report one batch of them per wait, in
+   turn. A wait that found less than half a batch has found all. */
 static unsigned wsi_poll_turns(const wsi_poll *poll, int found) {
     return poll->moved && found >= WSI_POLL_EVENTS / 2 ? (unsigned)(poll->most + 1) / (WSI_POLL_EVENTS / 2) + 1 : 1;
 }
@@ -10344,7 +10344,7 @@ static void wsi_loop_set_virtual(ws_loop *loop, const ws_loop_config *config) { 
 
 /* --- spare memory, kept under load --- */
 
-#ifdef WS_NO_FAST /* none */
+#ifdef WS_NO_FAST /* no spare memory */
 static size_t wsi_spare_round(const ws_loop *loop, size_t size) { return (void)loop, size; }
 static size_t wsi_spare_find(const ws_loop *loop, size_t size) { return (void)loop, (void)size, 0; }
 static bool wsi_spare_drop(ws_loop *loop) { return (void)loop, false; }
@@ -10637,7 +10637,7 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
 
 /* Runs one batch of posts, so that others get their turn. Runs all on a stop or shutdown, or if a timer is due. */
 static void wsi_loop_run_posts(ws_loop *loop, wsi_source *source, unsigned ready) {
-    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* a pipe holds no more than their product */
+    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* posts per read; reads: a pipe holds no more posts than that */
     wsi_post posts[WSI_POSTS];
     size_t i, count, reads = 0;
     (void)ready;
@@ -10718,7 +10718,7 @@ enum {
 };
 
 typedef struct wsi_polls {
-    unsigned count;      /* so far in this round */
+    unsigned count;      /* polls so far in this round */
     uint64_t begun, now; /* when the first and the last one began */
 } wsi_polls;
 
@@ -11055,7 +11055,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
 
 typedef struct wsi_queue {
     wsi_node *first, *last;
-    size_t size, charge; /* sums over all nodes; many small nodes cost more than their bytes */
+    size_t size, charge; /* sums over all nodes: of their bytes, and of what they cost beside them */
 } wsi_queue;
 
 typedef struct wsi_extra { /* fields that few connections need */
@@ -11070,13 +11070,13 @@ typedef struct wsi_extra { /* fields that few connections need */
 #ifndef WS_NO_SERVER
 #ifndef WS_NO_KEEP
     struct wsi_kept *kept; /* a request that waits for its body or its answer, or is being answered */
-    void (*proceed)(ws_conn *conn); /* called once kept has an answer or the socket is writable; NULL: awaits a body */
+    void (*proceed)(ws_conn *conn); /* called once kept is answered, or the socket writable; NULL: kept awaits a body */
 #endif
     wsi_queue later; /* broadcasts that wait until a message in parts ends. They are not in the queue, where they could
                         make the remaining parts fail with BUFFERED */
 #endif
 #ifndef WS_NO_FORWARD
-    char peer[64], client[64]; /* addresses, or "": of a PROXY header; of the last request's field */
+    char peer[64], client[64]; /* addresses in the PROXY header and in the last request's head, or "" */
 #endif
 } wsi_extra;
 
@@ -11725,7 +11725,7 @@ static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_cou
         tail[0] = loop->gathered;
         total = tail[0].size;
         count = total > 0;
-        loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
+        loop->gather_owner = NULL; /* the bytes stay where they are until there is a new owner */
     }
     for (i = 0; i < extra_count; i++)
         total += (tail[count++] = extra[i]).size;
@@ -11778,7 +11778,7 @@ WSI_INLINE void wsi_conn_flush_now(ws_loop *loop, ws_conn *conn, bool plain) {
         (void)wsi_conn_write(conn, NULL, 0);
         return;
     }
-    loop->gather_owner = NULL; /* its bytes stay where they are until the next owner comes */
+    loop->gather_owner = NULL; /* the bytes stay where they are until there is a new owner */
     size_t size = loop->gathered.size;
     ptrdiff_t sent = size ? wsi_tcp_write_one(&conn->source.link, loop->gathered) : 0;
     if (sent == (ptrdiff_t)size)
@@ -12168,7 +12168,7 @@ static void wsi_hold_free(ws_conn *conn) {
 }
 
 /* Moves a connection to the end of the list if its held bytes grew by a sixteenth, so an endless message needs more
-   bytes each time to stay there. A new message, which begins after the start of the window, also moves it. */
+   bytes each time to stay there. A new message (one that begins after the start of the window) moves it, too. */
 static void wsi_hold_grown(ws_conn *conn, size_t size, size_t decompressed) {
     ws_loop *loop = wsi_conn_loop(conn);
     wsi_engine *engine = &conn->engine;
@@ -12654,7 +12654,7 @@ static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only
     stats.memory = loop->memory.used;
     stats.memory_peak = loop->memory.peak;
     if (only)
-        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* counts of ended servers */
+        stats.accepted = stats.refused_4xx = stats.refused_5xx = stats.dropped = 0; /* leaves out ended servers */
     for (const wsi_endpoint *endpoint = loop->endpoints; endpoint; endpoint = endpoint->next)
         if (!only || endpoint == only)
             wsi_endpoint_add_stats(&stats, endpoint);
@@ -12766,7 +12766,7 @@ static void wsi_conn_end_round(ws_loop *loop) {
 }
 
 #ifndef WS_NO_CLIENT
-/* Releases the look-ups and the TLS that clients keep in the loop. */
+/* Releases the look-ups and the TLS contexts that clients keep in the loop. */
 static void wsi_conn_release_clients(ws_loop *loop) {
     for (size_t i = 0; i < WSI_LOOKUPS; i++)
         if (loop->lookups[i].source.link.interest) /* nobody waits for this thread's answer any more */
@@ -13178,7 +13178,7 @@ struct wsi_kept;
 typedef struct wsi_forward_calls { /* all that servers call in BOUNDS and FORWARD */
     /* Sets server->forward if the config trusts a proxy or sets a limit of BOUNDS. */
     ws_error (*start)(ws_server *server, const ws_server_config *config);
-    /* Attaches the descriptor, after its PROXY header. false: no memory, or a limit is reached. */
+    /* Attaches the descriptor, after a PROXY header if one is due. false: no memory, or a limit is reached. */
     bool (*accept)(ws_conn *conn, ws_socket descriptor);
     /* Like wsi_server_admits, but stores the address of a proxy's client. 503: no memory, or a limit is reached. */
     int (*admits)(ws_request *request, bool secure, wsi_why *why);
@@ -13649,10 +13649,10 @@ typedef struct wsi_route {
     const char *header;   /* the page's line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
-    ws_hook *function;    /* of ws_http */
+    ws_hook *function;    /* given to ws_http */
     void *user;
     const char *origins;  /* the origins whose pages may call it; NULL: the server's list */
-    const char *folder;   /* of ws_files */
+    const char *folder;   /* given to ws_files */
     const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
 #endif
 } wsi_route;
@@ -14024,7 +14024,7 @@ static bool wsi_request_answerable(const ws_request *request) { return request->
 
 static bool wsi_request_is_running(const ws_request *request) { return request->stage == WSI_RUNNING; }
 
-/* After the callbacks: whether the request is kept, or waits for something else. */
+/* Called after the callbacks. Returns whether the request is kept, or waits for something else. */
 static bool wsi_request_waits(const ws_request *request) {
     ws_conn *conn = request->conn;
     if (request->stage != WSI_RUNNING && conn->engine.state == WSI_ASKED) {
@@ -14089,7 +14089,7 @@ static wsi_kept *wsi_kept_new(ws_request *request) {
     return kept;
 }
 
-/* The connection waits until this request is answered: see wsi_kept and wsi_extra. NULL: no memory. */
+/* Lets the connection wait until this request is answered: see wsi_kept and wsi_extra. NULL: no memory. */
 static wsi_kept *wsi_kept_wait(ws_request *request, wsi_stage stage, int (*ended)(wsi_kept *kept),
                                void (*proceed)(ws_conn *conn)) {
     wsi_kept *kept = request->kept ? request->kept : wsi_kept_new(request);
@@ -14101,7 +14101,7 @@ static wsi_kept *wsi_kept_wait(ws_request *request, wsi_stage stage, int (*ended
     return kept;
 }
 
-/* The connection ends: its kept request, if it has one, gets no answer from the program. */
+/* Called when a connection ends: its kept request, if it has one, gets no answer from the program. */
 static void wsi_kept_abandon(ws_conn *conn) {
     wsi_kept *kept = wsi_kept_of(conn);
     if (!kept)
@@ -14374,7 +14374,7 @@ static void wsi_server_send(ws_request *request) {
                                  wsi_request_is_followed(request) && !upgrade);
 }
 
-/* After the callbacks: answers and frees the request, unless it is kept. */
+/* Called after the callbacks. Answers and frees the request, unless it is kept. */
 static void wsi_server_finish(ws_request *request) {
     ws_conn *conn = request->conn;
     if (!request->head->upgrade || request->routed || request->server->hooks) /* time in callbacks does not count */
@@ -14986,7 +14986,7 @@ typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
     size_t count;            /* its open connections */
-    wsi_meter meter;         /* of new connections */
+    wsi_meter meter;         /* the rate of new connections */
 } wsi_bounded;
 
 typedef struct wsi_slot { /* what BOUNDS keeps of a connection */
@@ -15257,8 +15257,8 @@ static void wsi_forward_put(char *to, wsi_slice text) {
     *wsi_text_append(to, text) = 0;
 }
 
-/* Removes the last element of a list. Commas in quoted strings do not separate; reading from the end, a quotation mark
-   behind a backslash never opens such a string. So what the client wrote cannot hide what a proxy appended. */
+/* Removes the last element of a list, reading it from the end. Commas in quoted strings do not separate, and a
+   quotation mark after a backslash opens no string. So what the client wrote cannot hide what a proxy appended. */
 static wsi_slice wsi_forward_pop(wsi_slice *list) {
     size_t end = list->size, from = end;
     for (bool quoted = false; from && (quoted || list->data[from - 1] != ','); from--)
@@ -15290,8 +15290,8 @@ static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
     return found;
 }
 
-/* Reads a line from its end: while the peer is trusted, the address before it becomes the peer and *client. true: the
-   whole line was read, so the previous line is next. */
+/* Reads a line from its last address on: while the peer is trusted, the next address becomes the peer and *client.
+   true: the whole line was read, so the previous line is next. */
 static bool wsi_forward_walk(const ws_server *server, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(server->proxies, peer)) {
         wsi_slice one = wsi_forward_pop(&line);
@@ -15479,7 +15479,7 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
                                              : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
 }
 
-/* Stores the client's address, and counts a WebSocket of it. false: no memory, or a limit is reached. */
+/* Stores the client's address, and counts the client's WebSocket. false: no memory, or a limit is reached. */
 static bool wsi_forward_counts(ws_request *request) {
     uint8_t address[16];
     if (!wsi_forward_keep_client(request))
@@ -15722,7 +15722,7 @@ static int wsi_web_ended(wsi_kept *kept) {
     uint8_t error = kept->request.conn->engine.error;
     kept->request.server->endpoint.loop->arriving.used -= kept->size;
     bool ours = error == WS_ERROR_MEMORY || (!error && kept->request.server->endpoint.ending);
-    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0; /* 0: it is broken, or the body was refused already */
+    return error == WS_ERROR_TIMEOUT ? 408 : ours ? 503 : 0; /* 0: the connection is broken, or refused already */
 }
 
 static void wsi_web_await_body(ws_request *request) {
@@ -16600,8 +16600,8 @@ static int wsi_tls_verify(int good, X509_STORE_CTX *verification) {
     return 1;
 }
 
-/* Adds the CA certificates in a PEM text to those that verify the peer's certificate, and those that a server names to
-   it. Skips certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
+/* Adds the CA certificates in a PEM text to those that verify peers, and to those that a server names to clients. Skips
+   certificates that cannot be used, such as those with an unknown kind of key. Each of the others, also an
    intermediate, may end a chain (RFC 5280 6.1: any certificate may be a trust anchor). */
 static const char *wsi_tls_read_trusted(SSL_CTX *context, BIO *bio) {
     X509_STORE *store = SSL_CTX_get_cert_store(context);
@@ -17017,7 +17017,7 @@ static void wsi_tls_unlist(wsi_tls **place) {
     wsi_tls_release(tls);
 }
 
-enum { WSI_TLS_UNUSED = 4 }; /* how many without a client a loop keeps; with the system's roots, each takes 1 MB */
+enum { WSI_TLS_UNUSED = 4 }; /* a loop keeps so many that no client uses; with the system's roots, each takes 1 MB */
 
 /* Clients with equal configs share a wsi_tls, so that the system's roots are read once. The loop keeps those in use,
    and the newest few that are not. NULL: no memory. */
@@ -17119,7 +17119,7 @@ typedef struct wsi_url { /* slices of the text */
     bool secure;
 } wsi_url;
 
-/* How many characters of the text come before the first one that is in stops. */
+/* How many characters of the text come before the first one that is in `stops`. */
 static size_t wsi_url_until(wsi_slice text, const char *stops) {
     size_t i = 0;
     while (i < text.size && !strchr(stops, text.data[i]))
@@ -17127,7 +17127,7 @@ static size_t wsi_url_until(wsi_slice text, const char *stops) {
     return i;
 }
 
-/* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and the characters in others. */
+/* Whether a part of a URL has only unreserved characters, sub-delims, escapes, ':' and those in `others`. */
 static bool wsi_url_chars(wsi_slice text, const char *others) {
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
@@ -18595,7 +18595,7 @@ static void wsi_test_release(wsi_test *test) {
     }
 }
 
-/* Takes a wsi_test out of the server's loop, which ends, or which has the only reference. */
+/* Takes a wsi_test out of the server's loop, when the loop ends or has the only reference. */
 static void wsi_test_leave(wsi_endpoint *endpoint) {
     wsi_test *test = (wsi_test *)(void *)endpoint;
     test->now = test->loop->virtual_now;
