@@ -16888,7 +16888,7 @@ static void wsi_tls_install(wsi_endpoint *endpoint, wsi_tls *tls, ws_transport *
     *to = transport;
 }
 
-static const unsigned char wsi_tls_alpn[] = "\x08http/1.1";
+static const unsigned char wsi_tls_alpn[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
 #ifndef WS_NO_SERVER
 /* --- a server's half --- */
@@ -16897,7 +16897,7 @@ static int wsi_tls_select_alpn(SSL *ssl, const unsigned char **out, unsigned cha
                                unsigned in_size, void *user) {
     unsigned char *chosen;
     (void)ssl, (void)user;
-    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn - 1, in, in_size)
+    if (SSL_select_next_proto(&chosen, out_size, wsi_tls_alpn, sizeof wsi_tls_alpn, in, in_size)
         != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
     *out = chosen;
@@ -17001,7 +17001,7 @@ static bool wsi_tls_use_system(SSL_CTX *context) { return SSL_CTX_set_default_ve
 static bool wsi_tls_fill_client(SSL_CTX *context, const ws_tls_config *config, wsi_reason *why) {
     bool own = config->cert_file || config->cert_pem || config->key_file || config->key_pem;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, wsi_tls_verify);
-    if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn - 1) != 0
+    if (SSL_CTX_set_alpn_protos(context, wsi_tls_alpn, sizeof wsi_tls_alpn) != 0
         || (own && !wsi_tls_use_own(context, config, why)) || !wsi_tls_use_trusted(context, config, why))
         return false;
     if (!config->ca_file && !config->ca_pem && !config->accept_any_certificate && !wsi_tls_use_system(context))

@@ -514,6 +514,55 @@ static void test_setup_fault(bool serves) {
     CHECK(all);
 }
 
+/* The first allocations of OpenSSL while a client takes the system's roots: later ones are of roots that it skips. */
+static void test_roots_fault(void) {
+    ws_tls_config config;
+    bool said = false;
+    if (!test_begin("no memory for the system's roots: the text says what is missing"))
+        return;
+    memset(&config, 0, sizeof config);
+    for (size_t n = 1; n < 60; n++) {
+        SSL_CTX *context = SSL_CTX_new(TLS_method());
+        wsi_reason why;
+        wsi_reason_clear(&why);
+        fail_after = n;
+        bool good = wsi_tls_fill_client(context, &config, &why);
+        fail_after = 0;
+        CHECK(!good || !wsi_reason_text(&why));
+        said = said || (wsi_reason_text(&why) && strstr(wsi_reason_text(&why), "the system's CA certificates"));
+        ERR_clear_error();
+        SSL_CTX_free(context);
+    }
+    CHECK(said || TEST_WINDOWS); /* there the store is opened by Windows */
+}
+
+/* Each allocation of OpenSSL while a connection is opened, and ours. */
+static void test_open_fault(const char *host) {
+    ws_tls_config config = host ? trusting().tls : with(&certs.server);
+    wsi_tls *tls = wsi_tls_new(&memory);
+    ws_link link;
+    wsi_reason why;
+    bool opened = false;
+    if (!test_begin("no memory for a connection of %s: no session, no error of OpenSSL's", host ? host : "a server"))
+        return;
+    memset(&link, 0, sizeof link);
+    link.descriptor = -1;
+    CHECK_EQ(wsi_tls_complete(tls, &config, host ? wsi_tls_fill_client : wsi_tls_fill_server, &why), WS_OK);
+    memory.limit = memory.used;
+    CHECK(!wsi_tls_open(&link, host, tls) && !link.session);
+    memory.limit = SIZE_MAX;
+    for (size_t n = 1; n < 1000 && !opened; n++) {
+        fail_after = n;
+        opened = wsi_tls_open(&link, host, tls);
+        fail_after = 0;
+        CHECK(opened == (link.session != NULL) && ERR_peek_error() == 0);
+    }
+    CHECK(opened);
+    wsi_tls_close(&link);
+    wsi_tls_release(tls);
+    CHECK_EQ(memory.used, 0);
+}
+
 static void test_no_sessions(void) {
     if (!test_begin("a server keeps no sessions: its tickets need no memory"))
         return;
@@ -552,6 +601,10 @@ int main(int argc, char **argv) {
     test_setup_memory();
     test_setup_fault(true);
     test_setup_fault(false);
+    test_roots_fault();
+    test_open_fault(NULL);
+    test_open_fault("localhost");
+    test_open_fault("127.0.0.1");
     test_no_sessions();
     certs_end();
     return test_finish();
