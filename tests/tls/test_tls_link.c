@@ -563,6 +563,40 @@ static void test_open_fault(const char *host) {
     CHECK_EQ(memory.used, 0);
 }
 
+/* A client's next attempt, after one that loaded its files. */
+static void test_reload_memory(void) {
+    ws_tls_config config = trusting().tls;
+    static ws_conn conn;
+    wsi_endpoint endpoint;
+    wsi_dialer dialer;
+    ws_transport transport;
+    wsi_reason why;
+    if (!test_begin("no memory to load files that have changed: the next attempt uses the old ones"))
+        return;
+    ws_loop *loop = ws_loop_new(NULL);
+    memset(&endpoint, 0, sizeof endpoint);
+    memset(&dialer, 0, sizeof dialer);
+    wsi_reason_clear(&why);
+    config.ca_file = certs_file("changing.pem", config.ca_pem);
+    config.ca_pem = NULL;
+    conn.engine.env = &endpoint.env;
+    dialer.why = &why;
+    endpoint.loop = loop;
+    endpoint.conns = &conn;
+    endpoint.dialer = &dialer;
+    endpoint.tls = wsi_tls_share(loop, &config);
+    CHECK_EQ(wsi_tls_dial(&endpoint, &transport), WS_OK);
+    const wsi_tls *before = endpoint.tls;
+    size_t limit = loop->memory.limit;
+    (void)certs_file("changing.pem", "another");
+    loop->memory.limit = loop->memory.used;
+    CHECK_EQ(wsi_tls_dial(&endpoint, &transport), WS_OK);
+    CHECK(endpoint.tls == before && transport.user == before && !wsi_reason_text(&why));
+    loop->memory.limit = limit;
+    wsi_tls_release(endpoint.tls);
+    ws_loop_free(loop);
+}
+
 static void test_no_sessions(void) {
     if (!test_begin("a server keeps no sessions: its tickets need no memory"))
         return;
@@ -605,6 +639,7 @@ int main(int argc, char **argv) {
     test_open_fault(NULL);
     test_open_fault("localhost");
     test_open_fault("127.0.0.1");
+    test_reload_memory();
     test_no_sessions();
     certs_end();
     return test_finish();
