@@ -45,7 +45,7 @@ static inline bool behaviour_start_bare(const ws_server_config *config) {
     return net.server != NULL;
 }
 
-/* The same with a handler at "/" that writes the log. */
+/* Does what behaviour_start_bare does, and adds a handler at "/" that writes the log. */
 static inline bool behaviour_start_with(const ws_server_config *config) {
     return behaviour_start_bare(config) && net_route("/");
 }

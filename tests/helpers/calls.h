@@ -78,7 +78,7 @@ typedef struct calls_state {
     bool inside;                /* a call of ws.h is running */
     size_t count[CALLS_KINDS];  /* how many calls ws.h has made */
     size_t fail_at[CALLS_KINDS]; /* the number of the call that fails, from 1; 0: none */
-    bool fail_after;            /* all after it fail, too */
+    bool fail_after;            /* all later calls fail, too */
     int error;                  /* the errno; 0: the call does not fail, but moves only one byte */
     size_t limit;               /* the most bytes that one call of ws.h moves; 0: any number */
     size_t sent_to[1024];       /* send and sendmsg calls by descriptor */
@@ -87,7 +87,7 @@ typedef struct calls_state {
     bool stuck_full;
 } calls_state;
 
-/* Each thread has its own, so that only the calls of the test's thread count. tcc has no thread-local variables. */
+/* Each thread has its own state, so that only calls of the test's thread count. tcc has no thread-local variables. */
 #if defined(__TINYC__)
 static calls_state calls;
 #else
@@ -126,7 +126,7 @@ static inline void calls_sent_to(int fd) {
 
 static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t calls_gate = PTHREAD_COND_INITIALIZER; /* signals every change here and in "names" */
-static int calls_threads; /* how many are running */
+static int calls_threads; /* how many threads are running */
 
 static inline void calls_count_thread(int change) {
     (void)pthread_mutex_lock(&calls_lock);
@@ -153,7 +153,7 @@ typedef struct calls_name {
     bool held;             /* the answer waits for calls_let_go */
 } calls_name;
 
-/* Set it once, before the first look-up. The system looks up names that are not in it. */
+/* Set this once, before the first look-up. The system looks up names that are not in the table. */
 static const calls_name *calls_table;
 
 static bool calls_open_gate;
@@ -285,7 +285,7 @@ static inline ssize_t calls_send(int fd, const void *data, size_t size, int flag
     return calls_sent(fd, send(fd, data, calls_size(hit, size), flags), size);
 }
 
-/* If it is to be short, sends only that many bytes of the first spans. */
+/* A call that must be short sends only the first bytes of the spans. */
 static inline ssize_t calls_sendmsg(int fd, const struct msghdr *message, int flags) {
     bool hit = calls_hit(CALLS_SENDMSG);
     size_t limit = hit ? 1 : calls.inside ? calls.limit : 0, size = 0, i;

@@ -32,7 +32,7 @@ typedef struct client_state {
     ws_error error;  /* of the last on_error */
     int status;
     char text[800], body[800];
-    ws_conn *conn;   /* dialed last */
+    ws_conn *conn;   /* the connection dialed last */
     ws_id id;
     void (*on_error)(ws_conn *conn);
 } client_state;
@@ -179,7 +179,7 @@ static inline void client_await_descriptors(size_t wanted) {
 #ifdef CALLS_H
     while ((!NET_PROC || net_descriptors() != wanted) && calls_await_thread()) {}
 #else
-    (void)wanted; /* such a test looks no name up */
+    (void)wanted; /* without calls.h, tests look up no names */
 #endif
 }
 

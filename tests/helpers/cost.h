@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h> /* on Windows this and the next call memcpy and memset themselves */
+#include <sys/stat.h> /* on Windows this header and the next call memcpy and memset */
 #include <wchar.h>
 
 extern unsigned long long count_blocks;

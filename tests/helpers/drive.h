@@ -18,8 +18,8 @@
 typedef struct drive_memory {
     size_t used, peak, calls;
     size_t fail_at;   /* the number of the allocation that fails, from 1; 0: none */
-    size_t fail_more; /* how many after it fail, too */
-    bool fail_after;  /* all after it fail, too */
+    size_t fail_more; /* how many later ones fail, too */
+    bool fail_after;  /* all later ones fail, too */
     bool wrong;       /* an old_size was not the size of the block */
 } drive_memory;
 

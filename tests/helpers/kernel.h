@@ -74,7 +74,7 @@ typedef enum kernel_call {
 typedef struct kernel_fault {
     kernel_call call;
     size_t at;    /* the number of the call of this kind that fails, from 1; 0: none */
-    bool after;   /* all after it fail, too */
+    bool after;   /* all later calls fail, too */
     int error;    /* the errno; 0: the call moves only one byte */
     bool off;     /* for now, no call fails or is counted */
     size_t counts[KERNEL_CALLS];

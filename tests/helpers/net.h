@@ -60,7 +60,7 @@ typedef struct net_state {
     bytes log;
     peer peers[NET_PEERS];
     size_t peer_count, descriptors;
-    /* each by its number in the log */
+    /* each at its number in the log */
     ws_conn *conns[NET_CONNS];
     ws_id ids[NET_CONNS];
     unsigned closings[NET_CONNS];
@@ -244,7 +244,7 @@ static inline void net_finish(const char *file, int line) {
 
 /* --- rounds --- */
 
-/* Bytes have arrived from its socket. */
+/* Adds bytes that have arrived from the peer's socket. */
 static inline void peer_received(peer *p, const void *data, size_t size) {
     if (p->layer)
         p->layer->received(p, (const uint8_t *)data, size);
@@ -252,7 +252,7 @@ static inline void peer_received(peer *p, const void *data, size_t size) {
         bytes_add(&p->in, data, size);
 }
 
-/* true: something has arrived */
+/* Reads what has arrived. true: there was something. */
 static inline bool peer_read(peer *p) {
     static uint8_t buffer[1 << 16];
     bool some = false;
@@ -411,7 +411,7 @@ static inline void peer_close(peer *p) {
     p->fd = -1;
 }
 
-/* Ends its stream; the peer can still read. */
+/* Ends the peer's stream; the peer can still read. */
 static inline void peer_finish(peer *p) {
     if (p->layer)
         p->layer->finish(p);

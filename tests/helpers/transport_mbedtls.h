@@ -100,8 +100,8 @@ static inline ptrdiff_t mbed_read(ws_link *link, void *data, size_t size) {
     return got;
 }
 
-/* To send the rest of an encrypted record, mbedTLS wants the same call again, and returns its size. So that size
-   must be the one of the first call. */
+/* To send the rest of an encrypted record, mbedTLS wants the same call again, and returns the size given to it. So that
+   must be the size of the first call. */
 static inline ptrdiff_t mbed_write(ws_link *link, const void *data, size_t size) {
     mbed_session *session = (mbed_session *)link->session;
     ptrdiff_t sent;

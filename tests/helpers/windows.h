@@ -129,7 +129,7 @@ static inline int windows_pair(int ends[2]) {
     return windows_close(listener);
 }
 
-/* That of the C runtime lets no other call open the file. */
+/* The C runtime's mkstemp lets nobody else open the file, so this is used instead. */
 static inline int windows_mkstemp(char *name) {
     return _mktemp(name) ? _open(name, _O_CREAT | _O_EXCL | _O_RDWR | _O_BINARY, 0600) : -1;
 }
@@ -164,7 +164,7 @@ static inline int windows_utime(const char *name, const struct utimbuf *times) {
     return _wutime(windows_wide(name), &both);
 }
 
-/* That of the C runtime does not remove folders. */
+/* The C runtime's remove does not remove folders. */
 static inline int windows_remove(const char *name) {
     const wchar_t *wide = windows_wide(name);
     return _wremove(wide) == 0 ? 0 : _wrmdir(wide);
