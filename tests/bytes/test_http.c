@@ -49,7 +49,7 @@ static void test_request_line(void) {
         HEAD("no version", LINE("GET /"), 400), HEAD("no target", LINE("GET"), 400),
         HEAD("empty target", LINE("GET  HTTP/1.1"), 400),
         HEAD("empty line first", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
-        /* the engine removes it first */
+        /* the engine removes an empty line before it parses */
         HEAD("no method", LINE(" / HTTP/1.1"), 400), HEAD("two spaces", LINE("GET  / HTTP/1.1"), 400),
         HEAD("two spaces before the version", LINE("GET /  HTTP/1.1"), 400),
         HEAD("space at the end", LINE("GET / HTTP/1.1 "), 400),
@@ -181,7 +181,7 @@ static void test_targets(void) {
         {"http://a", "/", "", "a"}, {"http://a/", "/", "", "a"}, {"WS://A/x?y", "/x", "y", "A"},
         {"wss://a?q", "/", "q", "a"},
         {"https://a/http://b/", "/http://b/", "", "a"}, {"/?http://b/", "/", "http://b/", ""},
-        {"http://b:81/x", "/x", "", "b:81"}, /* Host says a */
+        {"http://b:81/x", "/x", "", "b:81"}, /* although Host is a */
     };
     size_t i;
     for (i = 0; i < COUNT(cases); i++) {
@@ -311,7 +311,7 @@ static void test_headers(void) {
 
 static void test_reasons(void) {
     static const int used[] = {200, 400, 403, 404, 405, 408, 426, 431, 501, 505, 101, 413, 500, 503};
-    size_t i, left_out = TEST_SMALL ? 4 : 0; /* the last */
+    size_t i, left_out = TEST_SMALL ? 4 : 0; /* at the end of used */
     for (i = 0; i < COUNT(used) - left_out; i++)
         if (test_begin("reason of %d", used[i]))
             CHECK(strcmp(wsi_http_reason(used[i]), wsi_http_reason(299)) != 0);

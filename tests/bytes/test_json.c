@@ -696,9 +696,9 @@ static void test_next(void) {
     CHECK(!ws_json_next(json("[]"), &name, &item) && !ws_json_next(json("{ }"), &name, &item));
     CHECK(!ws_json_next(json("\"abc\""), &name, &item) && !ws_json_next(json("12"), &name, &item));
     CHECK(!ws_json_next(json("["), &name, &item) && !ws_json_next(wsi_json_absent(), &name, &item));
-    item = json("1"); /* from elsewhere: begins again */
+    item = json("1"); /* an item from elsewhere: begins again */
     CHECK(ws_json_next(json("[7,8]"), &name, &item) && is(item, "7") && name.type == WS_JSON_ABSENT);
-    item.data = object.data + 2; /* forged: not followed beyond the end */
+    item.data = object.data + 2; /* a forged item: not followed beyond the end */
     item.size = SIZE_MAX / 2;
     CHECK(ws_json_next(object, &name, &item) && is(item, "1"));
     item = wsi_json_absent();

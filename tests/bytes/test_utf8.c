@@ -241,7 +241,7 @@ static void test_random(void) {
 
 static void test_empty(void) {
     uint32_t state = 0;
-    if (!test_begin("nothing"))
+    if (!test_begin("an empty text"))
         return;
     CHECK(wsi_utf8_valid((const uint8_t *)"", 0));
     CHECK(wsi_utf8_valid(NULL, 0));

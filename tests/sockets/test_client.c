@@ -197,7 +197,7 @@ static void test_refused(void) {
     (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u/", (unsigned)number);
     (void)snprintf(port, sizeof port, "%u", (unsigned)number);
     (void)client_dial(url, NULL);
-    CHECK_EQ(client.errors, 0); /* not within ws_dial */
+    CHECK_EQ(client.errors, 0); /* on_error is not called within ws_dial */
     net_settle();
     CHECK_EQ(client.errors, 1);
     CHECK_EQ(client.error, WS_ERROR_CONNECT);

@@ -273,7 +273,7 @@ static void test_dialing_again(void) {
     CHECK(client.errors > 0 && client.errors < 10);
     for (unsigned before = 0; before < client.errors && client.errors < 100; (void)net_round(0))
         before = client.errors;
-    CHECK(client.errors >= 100); /* but it goes on */
+    CHECK(client.errors >= 100); /* but the program goes on dialing */
     client.on_error = NULL;
     CLIENT_END();
 }

@@ -108,7 +108,7 @@ static void test_passed_over(size_t which) {
     wsi_deflate_init(deflate, 6, 15, true);
     CHECK(send_packed(p, deflate, text, TEXT) > TEXT / 2);
     check_message(text, TEXT);
-    CHECK(send_packed(p, deflate, text, TEXT) < TEXT / 50); /* it lies 31,000 bytes back */
+    CHECK(send_packed(p, deflate, text, TEXT) < TEXT / 50); /* the text lies 31,000 bytes back */
     check_message(text, TEXT);
     CHECK(send_packed(p, deflate, "the end", 7) > 4);
     check_message("t1:the end", 7);

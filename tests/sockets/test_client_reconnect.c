@@ -201,7 +201,7 @@ static void test_hopeless(void) {
 
 /* --- what on_error and on_close can tell --- */
 
-static ws_conn_state states[2]; /* in the newest on_error: at first, and after ws_close if ends_there */
+static ws_conn_state states[2]; /* in the newest on_error: at its start, and after ws_close if ends_there */
 static bool ends_there;
 
 static void note_state(ws_conn *conn) {
@@ -220,7 +220,7 @@ static void closes_closed(ws_conn *conn, unsigned number, ws_close_info why) {
 static bool never_again(ws_conn *conn, const char **url, const char *const **headers) {
     (void)url;
     (void)headers;
-    return ws_state(conn) != WS_CONNECTING; /* which it is */
+    return ws_state(conn) != WS_CONNECTING; /* the state is WS_CONNECTING */
 }
 
 static void test_last_error(void) {

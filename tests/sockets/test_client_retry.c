@@ -6,7 +6,7 @@
 
 #include "../helpers/client.h"
 
-/* How many look-ups run at a time, and how many addresses of a name are tried: see connect_ms. HOLES: of holes.test. */
+/* How many look-ups run at a time, and how many addresses of a name are tried: see connect_ms. HOLES: in holes.test. */
 enum { LOOK_UPS = TEST_SMALL ? 1 : 16, ADDRESSES = TEST_SMALL ? 4 : 64, HOLES = TEST_SMALL ? 3 : 29 };
 
 static char many[3][64 * 12 + 40]; /* addresses of names, written by main */
@@ -105,7 +105,7 @@ static void test_short_lives(void) {
 /* A client that is told not to come back takes the longest pause at once. */
 static void test_unwelcome(void) {
     static const struct {
-        const char *name, *text, *frames; /* text: instead of the 101 */
+        const char *name, *text, *frames; /* text: sent instead of the 101 */
         uint32_t lasts;
         bool longest;
     } ends[] = {{"1008", NULL, "88<03f0>\"go\"", 0, true},

@@ -17,7 +17,7 @@ static struct {
     ws_loop *loop;
     ws_server *server;
     int own[2];      /* a descriptor of the host's: each byte is an event */
-    unsigned rounds; /* of the loop */
+    unsigned rounds; /* rounds of the loop */
     unsigned slept;  /* rounds from the start of the timer to its end */
     bool running, secure;
     char wrong[100]; /* what the client missed first */
@@ -48,7 +48,7 @@ static void tell_all(const char *text) {
 
 static void posted(void *argument) { tell_all((const char *)argument); }
 
-/* An event of the host: what it sends is queued outside of the loop. */
+/* An event of the host, which sends outside of the loop's rounds, so the bytes are queued. */
 static void own_event(void) {
     char byte;
     CHECK_EQ(read(it.own[0], &byte, 1), 1);
@@ -97,7 +97,7 @@ static void *talk(void *unused) {
 
 /* --- the hosts: each runs until the loop is stopped --- */
 
-/* With ws_loop_fds, or the one descriptor. */
+/* A host with ws_loop_fds, or with the loop's one descriptor. */
 static void host_fds(bool one) {
     do {
         fd_set reads, writes;
@@ -390,7 +390,7 @@ static void test_descriptor(void) {
     CHECK(readable(descriptor));
     CHECK(ws_run_once(net.loop, 0));
     CHECK(!readable(descriptor));
-    CHECK(ws_post(net.loop, posted, NULL)); /* which is never called: */
+    CHECK(ws_post(net.loop, posted, NULL)); /* the posted function is never called */
     CHECK(readable(descriptor));
     NET_END();
 }

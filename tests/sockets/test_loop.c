@@ -43,7 +43,7 @@ static void test_every(void) {
     id = ws_every(net.loop, 100, fired, "e");
     net_wait(99);
     CHECK_LOG("");
-    net_wait(31); /* 30 late */
+    net_wait(31); /* 30 ms late */
     CHECK_LOG("e");
     net_wait(70);
     CHECK_LOG("e");
@@ -72,7 +72,7 @@ static void test_zero_delay(void) {
     CHECK(zero != 0);
     net.now++;
     CHECK(ws_run_once(net.loop, 0));
-    CHECK(net.log.size == 3); /* both, once each */
+    CHECK(net.log.size == 3); /* both fired, once each */
     CHECK(ws_run_once(net.loop, 0));
     CHECK(net.log.size == 3); /* the clock does not advance */
     net.now++;

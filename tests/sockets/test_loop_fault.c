@@ -682,7 +682,7 @@ static void loop_play(void) {
     world_pass(3000);
     FD_ZERO(&reads);
     FD_ZERO(&writes);
-    if (ws_loop_fds(world.loop, &reads, &writes, &highest, &timeout)) /* once more, now of epoll */
+    if (ws_loop_fds(world.loop, &reads, &writes, &highest, &timeout)) /* once more, now with epoll */
         (void)ws_loop_dispatch(world.loop, &reads, &writes);
     before = world_outside();
     (void)kernel_close(ends[0]);
@@ -888,7 +888,7 @@ typedef struct scene {
     void (*start)(void); /* a failure here is the loop's error */
     void (*play)(void);
     bool (*alive)(void); /* whether the next client is served; NULL: the scene is over */
-    bool traced, crypto, slow; /* slow: where a call fails for ever, every fifth N will do */
+    bool traced, crypto, slow; /* slow: if a call fails for ever, only every fifth N is tried */
     ws_poller poller;
 } scene;
 
@@ -996,8 +996,8 @@ static void test_allocations(const scene *own, span fails) {
 
 static const struct {
     kernel_call call;
-    int error; /* 0: short */
-    bool once; /* it is tried again until it works */
+    int error; /* 0: the call is cut short */
+    bool once; /* fails only once: it is tried again until it works */
 } faults[] = {
     {KERNEL_RECV, EAGAIN, false},        {KERNEL_RECV, EINTR, false},           {KERNEL_RECV, ECONNRESET, false},
     {KERNEL_RECV, 0, false},             {KERNEL_SEND, EAGAIN, false},          {KERNEL_SEND, EPIPE, false},

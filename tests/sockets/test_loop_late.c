@@ -29,7 +29,7 @@ static const char *const ways[WAYS] = {"a stopped process", "a signal", "a forei
                                        "a slow callback"};
 
 static int slow[2];
-static uint64_t slow_ms; /* 0: it is not called */
+static uint64_t slow_ms; /* 0: the slow callback is not called */
 static bool slow_leads;
 
 static void takes_long(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
@@ -42,12 +42,12 @@ static void takes_long(ws_loop *loop, ws_socket descriptor, unsigned ready, void
     slow_ms = 0;
 }
 
-/* Before the loop begins and after its end: the descriptors of both are counted. */
+/* slow_open comes before the loop, slow_close after it, because net.h counts the descriptors left by a loop. */
 static void slow_open(void) { CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, slow), 0); }
 
 static void slow_watch(void) { CHECK(ws_watch(net.loop, slow[0], WS_READ, takes_long, NULL)); }
 
-/* It is served first: on Windows the newest descriptor is. */
+/* Lets the slow callback be served first. On Windows that is the newest descriptor. */
 static void slow_lead(void) {
     if (TEST_WINDOWS) {
         CHECK(ws_watch(net.loop, slow[0], WS_NONE, NULL, NULL));
@@ -436,7 +436,7 @@ static struct {
     peer *p;
     void (*step)(void);
     unsigned waits;
-    uint64_t leap; /* so much time passes with each reading of the clock */
+    uint64_t leap; /* how much time passes with each reading of the clock */
 } blocking;
 
 static uint64_t leaping_clock(void *user) {
@@ -481,7 +481,7 @@ static ws_conn *blocking_open(void) {
     return wsi_blocking_open(made);
 }
 
-/* Until this many bytes are readable at the client's socket. */
+/* Waits until this many bytes are readable at the client's socket. */
 static void blocking_has(ws_conn *conn, int size) {
     int here = 0, i;
     for (i = 0; i < 2000 && here < size; i++) {

@@ -62,7 +62,7 @@ static void hook_nothing(ws_request *request, void *user) { (void)request, (void
 
 /* --- the calls: from the program, from a callback, from a foreign thread --- */
 
-enum { CALLS = 35, HARMLESS = 31 }; /* from there on the calls that any thread may make */
+enum { CALLS = 35, HARMLESS = 31 }; /* from HARMLESS on, calls that any thread may make */
 
 static void call(int which) {
     ws_message message = {(const uint8_t *)"x", 1, WS_BINARY};
@@ -101,7 +101,7 @@ static void call(int which) {
     case 25: (void)ws_loop_timeout(it.loop); break;
     case 26: (void)ws_loop_descriptor(it.loop); break;
     case 27: (void)ws_close(it.conn, 1, NULL); break; /* no code: it stays open */
-    case 28: ws_drop(it.conn); break; /* and that was the last to use it */
+    case 28: ws_drop(it.conn); break; /* the last call that uses the connection */
     case 29: (void)ws_run_once(it.loop, 0); break;
     case 30: (void)ws_loop_dispatch(it.loop, &none, &none); break;
     case 31: (void)ws_post(it.loop, nothing, NULL); break;
@@ -166,12 +166,12 @@ static void test_ours(void) {
     all_calls(&all);
     CHECK(ws_post(it.loop, all_calls, &all));
     CHECK(ws_run_once(it.loop, 10000));
-    start_thread(); /* created here, run there */
+    start_thread(); /* the loop was created here, and runs there */
     CHECK(ws_post(it.loop, all_calls, NULL));
     CHECK(ws_stop(it.loop));
     CHECK_EQ(pthread_join(it.thread, NULL), 0);
     it.conn = NULL;
-    all_calls(NULL); /* and ours again */
+    all_calls(NULL); /* and the loop is ours again */
     CHECK_EQ(mistakes, 0);
     finish();
     CHECK_EQ(mistakes, 0);

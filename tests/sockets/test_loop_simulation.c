@@ -30,7 +30,7 @@ static const char *const room_names[ROOMS] = {"close", "wait", "newest", "oldest
 
 typedef struct item { /* a message that was sent */
     uint32_t id, size;
-    int room;          /* -1: to this one alone; ROOMS: to all */
+    int room;          /* -1: sent to this side alone; ROOMS: to all */
     uint8_t type;
     bool droppable;
 } item;
@@ -39,15 +39,15 @@ typedef struct side { /* one end of a WebSocket */
     struct session *session;
     ws_conn *conn;
     ws_id id;
-    unsigned host, incarnation; /* of the host's server or loop */
+    unsigned host, incarnation; /* incarnation: which server or loop of the host */
     bool opened, closed, dropped, paused, in_parts;
     uint64_t opened_at, closing_at, resumed_at;
-    uint16_t close_code;        /* that the program asked for */
-    size_t closing_items;       /* what was sent before that */
+    uint16_t close_code;        /* the code that the program asked for */
+    size_t closing_items;       /* how many items were sent before the close */
     item *items;
     size_t count, capacity;
-    size_t taken;               /* of the other side's */
-    uint32_t part_sent;         /* bytes of the newest item */
+    size_t taken;               /* how many of the other side's items arrived */
+    uint32_t part_sent;         /* bytes of the newest item that were sent */
     uint8_t *chunks;            /* the part of a message in chunks that has arrived */
     size_t chunked;
     bool rooms[ROOMS];
@@ -64,7 +64,7 @@ typedef struct dialer {
     session *current;
     ws_id id;
     bool open, reconnects, ending;
-    bool first, starved; /* the first attempt, and it may have been the only one: there was no memory */
+    bool first, starved; /* starved: the first attempt had no memory, so it may have been the only one */
     uint64_t since;      /* when this attempt, or the wait for the next, began */
 } dialer;
 
@@ -72,12 +72,12 @@ typedef struct host {
     unsigned number;
     ws_loop *loop;
     ws_server *server;
-    size_t memory;            /* that its loop has */
+    size_t memory;            /* bytes that its loop has allocated */
     unsigned incarnation;
-    uint64_t frozen, slack;   /* frozen until then, and for how long in all */
-    uint64_t until;           /* it waits */
+    uint64_t frozen, slack;   /* until when it is frozen; for how long it was, in all */
+    uint64_t until;           /* until when it waits */
     bool stopping;            /* ws_shutdown was called */
-    unsigned posted, received; /* posts */
+    unsigned posted, received; /* numbers of posts */
 } host;
 
 typedef struct alarm_clock {
@@ -114,7 +114,7 @@ typedef struct simulation {
     bool hungry;
     uint8_t bytes[LARGEST + 1], expected[LARGEST + 1];
     ws_limits limits;
-    uint64_t messages, opens; /* of all runs */
+    uint64_t messages, opens; /* totals of all runs */
 } simulation;
 
 static simulation run;

@@ -58,7 +58,7 @@ static void test_within_callbacks(void) {
     CHECK(net_settle());
     CHECK_LOG("t1:stop, go on t1:b");
     peer_frames(first, "81\"other stop\"");
-    CHECK(ws_resume(net.conns[1]) && net_settle()); /* which is not paused */
+    CHECK(ws_resume(net.conns[1]) && net_settle()); /* connection 1 is not paused */
     CHECK_LOG("t1:other stop");
     CHECK(ws_resume(net.conns[1]) && net_settle());
     peer_frames(second, "81\"2\" 81\"3\"");
@@ -183,7 +183,7 @@ static bool acknowledged(const ws_conn *conn) {
         struct timeval millisecond = {0, 1000};
         (void)select(0, NULL, NULL, NULL, &millisecond);
     }
-    return left == 0 || TEST_WINDOWS; /* which cannot tell */
+    return left == 0 || TEST_WINDOWS; /* Windows cannot tell */
 }
 
 static void test_deadlines(void) {
@@ -206,7 +206,7 @@ static void test_deadlines(void) {
     NET_END();
 }
 
-/* Its socket takes nothing: reading must not wait until it does. */
+/* The connection's socket takes nothing: reading must not wait until it does. */
 static void test_while_blocked(void) {
     static uint8_t zeros[3 << 20];
     if (!test_begin("resumed while its socket is full: it is read at once; above limits.buffered it waits"))

@@ -11,16 +11,16 @@ enum { LIMIT = 256 << 10, MEMORY = 8 << 20, QUARTER = MEMORY / 4, MANY = 100 };
 
 typedef struct way {
     const char *name;
-    const char *path, *answer; /* answer: what one that is dropped gets */
+    const char *path, *answer; /* answer: what a peer that is dropped gets */
     void (*begin)(peer *p);
-    void (*dribble)(peer *p);  /* a little more, again and again */
-    bool request;              /* no WebSocket */
+    void (*dribble)(peer *p);  /* sends a little more, again and again */
+    bool request;              /* it sends requests: no WebSocket */
 } way;
 
 static size_t packed_size;
 static uint8_t packed[4096], block[LIMIT];
 
-/* All of LIMIT, in a stream of our own compressor. */
+/* Makes LIMIT zeros into a stream of our own compressor. */
 static void pack_zeros(void) {
     size_t memory = wsi_deflate_size(9, 15, false);
     wsi_deflate *deflate = (wsi_deflate *)malloc(memory);

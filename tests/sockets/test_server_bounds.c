@@ -501,7 +501,7 @@ static void test_control_rate(void) {
     NET_END();
 }
 
-/* Each would pause a connection that closing resumes at once, which took 20 times as long; and ws_close would fail. */
+/* If they counted, each would pause the connection, which closing resumes at once (20 times the work), or close it. */
 static void test_closing_rate(void) {
     for (int closes = 0; closes < 2; closes++) {
         if (!test_begin("pings after our close do not count%s", closes ? ", nor close it again" : ""))

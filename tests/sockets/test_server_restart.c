@@ -271,12 +271,12 @@ enum { LOADERS = 4, PROCESSES = 6, SEEN = 40 };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for load.pid and *load.stop */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-typedef struct load { /* a thread's */
+typedef struct load { /* what one thread does */
     const char *path;
     uint16_t port;
     bool *stop;
     unsigned answers, refused, broken, changes;
-    long pid; /* of the process that answered last */
+    long pid; /* the process that answered last */
 } load;
 
 /* A request on a connection of its own; returns who answered, or 0. */

@@ -120,7 +120,7 @@ static void test_trusted(void) {
     CHECK_STR(forwarded(FOR("1.2.3.4:99999")), "own");
     for (i = 0; i < 60; i++)
         size += (size_t)snprintf(many + size, sizeof many - size, FOR("10.0.0.%u"), (unsigned)i);
-    CHECK_STR(forwarded(many), "10.0.0.44"); /* of so many lines the last sixteen */
+    CHECK_STR(forwarded(many), "10.0.0.44"); /* only the last sixteen lines count */
     NET_END();
 }
 
@@ -308,7 +308,7 @@ static void test_protocol(void) {
     CHECK(start("127.0.0.1", true, 0));
     CHECK_STR(seen_with(good[0].data, good[0].size, FOR("9.9.9.9")), "1.2.3.4:1000");
     NET_END();
-    CHECK(start("10.0.0.1", true, 0)); /* from nobody else */
+    CHECK(start("10.0.0.1", true, 0)); /* nobody else may send a PROXY header */
     CHECK_STR(seen_with("", 0, ""), "own");
     CHECK_STR(seen_with(good[0].data, good[0].size, ""), "");
     NET_END();

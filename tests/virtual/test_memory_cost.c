@@ -41,7 +41,7 @@ static unsigned long long cost_now(void) { return count_blocks + count_bytes / C
 static void cost_begin(void) { cost_from = cost_now(); }
 static void cost_end(void) { cost_sum += cost_now() - cost_from; }
 
-/* Runs it with n and with twice as many; a heap's or an array's growth is within the tenth that is added. */
+/* Runs a function with n and 2n. The cost may double, and a tenth more, for the growth of a heap or an array. */
 static void check_growth(const char *what, void (*run)(size_t n)) {
     unsigned long long costs[2];
     if (!test_begin("growth: %s", what))
@@ -144,9 +144,9 @@ static void members_join(size_t n) {
 
 /* --- what waits for a slow reader --- */
 
-static int slow_peer; /* the other end of its socket */
+static int slow_peer; /* the other end of the slow member's socket */
 
-/* A member whose socket takes nothing, as if it were full. In n rooms of this policy; buffered: for so many bytes. */
+/* A member of n rooms of this policy, whose socket takes nothing, as if it were full. buffered: limits.buffered. */
 static ws_conn *slow_start(size_t n, ws_slow policy, size_t buffered) {
     static const ws_handler nothing;
     ws_server_config config;
@@ -193,7 +193,7 @@ static void slow_latest(size_t n) {
     slow_end();
 }
 
-/* The same before the loop knows that the socket is full: all in one round. */
+/* Does the same before the loop knows that the socket is full: all in one round. */
 static void slow_latest_round(size_t n) {
     ws_conn *conn = slow_start(n, WS_SLOW_LATEST, 64 << 20);
     cost_begin();
@@ -457,7 +457,7 @@ static void refusal(size_t n) {
     CLIENT_END();
 }
 
-/* To read a head of 16 KiB that offers so many subprotocols, and is full of short lines. */
+/* What it costs to read a head of 16 KiB that offers so many subprotocols, and is full of short lines. */
 static unsigned long long head_cost(size_t protocols) {
     static char text[16384];
     size_t size = (size_t)snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Protocol: p");

@@ -32,16 +32,16 @@ enum { COST_N = 1024, BASE = 4096, FACTOR = 20 };
 #define POST(lines) "POST /form HTTP/1.1\r\nHost: h\r\n" lines "\r\n"
 
 typedef struct hostile {
-    const char *name, *head; /* sent first; what it costs does not count */
-    const char *unit;        /* n times; "%" stands for eight digits, a new number each time */
-    const char *frames;      /* or frames of wire.h, n times */
-    size_t piece;            /* the server reads so many bytes at a time; 0: all */
-    size_t times;            /* n is so many times COST_N */
-    unsigned blocks;         /* at most so many for each byte that was sent */
-    bool deaf;               /* it reads nothing */
+    const char *name, *head; /* head: sent first; its cost does not count */
+    const char *unit;        /* sent n times; "%" stands for eight digits, a new number each time */
+    const char *frames;      /* or frames of wire.h, sent n times */
+    size_t piece;            /* how many bytes the server reads at a time; 0: all */
+    size_t times;            /* n is this many times COST_N */
+    unsigned blocks;         /* the most blocks for each byte that was sent */
+    bool deaf;               /* the peer reads nothing */
 } hostile;
 
-/* One byte a read: below 4 KiB what is unfinished is copied with each read. */
+/* With one byte a read, unfinished data below 4 KiB is copied at each read. */
 static const hostile rows[] = {
     {"header lines", "GET /form HTTP/1.1\r\nHost: h\r\n", "X%: a\r\n", NULL, 0, 1, 3, false},
     {"header lines, one byte a read", "GET /form HTTP/1.1\r\nHost: h\r\n", "X%: a\r\n", NULL, 1, 1, 1000, false},
@@ -189,7 +189,7 @@ static void test_hostile(const hostile *row) {
                (double)a.blocks / (double)a.sent, a.held, b.blocks, b.held);
     CHECK(a.blocks > COST_N);
     CHECK(b.blocks <= a.blocks * 22 / 10 + 2000);
-    CHECK(b.blocks <= b.sent * (row->blocks + (TEST_SMALL ? 3 : 0))); /* which looks at each byte alone */
+    CHECK(b.blocks <= b.sent * (row->blocks + (TEST_SMALL ? 3 : 0))); /* WS_SMALL looks at each byte alone */
     CHECK(a.held <= FACTOR * a.sent + BASE && b.held <= FACTOR * b.sent + BASE);
 }
 

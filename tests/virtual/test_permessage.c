@@ -164,7 +164,7 @@ static void test_agreed(void) {
     }
 }
 
-/* The best first; the last is a browser's, which any server understands. */
+/* The best offer comes first; the last one is a browser's, which any server understands. */
 static void test_offer_lines(void) {
     static const struct { bool context; int bits; const char *line; } cases[] = {
         {false, 0, PMD "; client_max_window_bits" BOTH ", " PMD "; client_max_window_bits"},
@@ -391,7 +391,7 @@ static void send_packed(peer *p, const uint8_t *data, size_t size) {
     bytes_free(&out);
 }
 
-/* What an engine's head says of compression, for each role and config; the server is offered it. */
+/* What an engine's head says of compression, for each role and config. The server gets an offer. */
 static void test_off_engine(void) {
     static const struct { bool given, on, says; } cases[] = {
         {false, false, false}, {true, false, false}, {true, true, true}};
@@ -756,7 +756,7 @@ static int reconnected;
 static void say_again(ws_conn *conn) {
     static char text[3000];
     ws_message message;
-    seed = 9; /* the same each time: with an earlier context it would be a reference into that */
+    seed = 9; /* the same text each time: with an earlier context it would become a reference to that text */
     message.size = document(text, sizeof text, 0);
     message.data = (const uint8_t *)text;
     message.type = WS_TEXT;

@@ -106,7 +106,7 @@ static void test_odd(void) {
     config.headers = headers;
     start(&handler, "/ws/{room}");
     ws_conn *conn = behaviour_connect("/ws/r?zero=-0", &config);
-    CHECK(!ws_param(conn, "room")); /* of a client's end */
+    CHECK(!ws_param(conn, "room")); /* a client's end has no parameters */
     CHECK_STR(seen, "head=[\"a] tail=[a\"] quote=[\"] empty=[] ");
     BEHAVIOUR_END();
 }

@@ -520,7 +520,7 @@ static void test_backpressure(void) {
     net_settle();
     fill_up(text);
     CHECK_EQ(ws_last_error(net.conns[1]), WS_ERROR_BUFFERED);
-    CHECK(ws_buffered(net.conns[1]) >= 20000 && ws_buffered(net.conns[1]) < 20000 + (64 << 10)); /* one gather more */
+    CHECK(ws_buffered(net.conns[1]) >= 20000 && ws_buffered(net.conns[1]) < 20000 + (64 << 10)); /* plus one gather */
     peer_frames(p, "81\"not read yet\""); /* above the limit nothing is read */
     net_settle();
     CHECK_EQ(net.received, 0);
@@ -568,7 +568,7 @@ static void test_rooms(void) {
     CHECK_GETS(two, "t:all t:others");
     CHECK_GETS(three, "t:you");
     CHECK_GETS(four, "");
-    CHECK(ws_close(net.conns[2], 1000, NULL) && ws_broadcast_text(net.conns[1], NULL, "late")); /* it is skipped */
+    CHECK(ws_close(net.conns[2], 1000, NULL) && ws_broadcast_text(net.conns[1], NULL, "late")); /* 2 is skipped */
     CHECK_GETS(two, "c:1000:");
     CHECK(ws_leave(net.conns[4], "b"));
     CHECK_EQ(ws_room_count(net.server, "b"), 0);

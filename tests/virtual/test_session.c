@@ -363,7 +363,7 @@ static void no_sessions(ws_request *request, void *user) {
     (void)ws_reply(request, 200, NULL, "none");
 }
 
-/* It is called while a handshake is being accepted, and like any callback may end anything. */
+/* The program's hmac is called while a handshake is being accepted. Like any callback, it may end anything. */
 static void test_hmac_ends(void) {
     if (!test_begin("an HMAC that ends the server: the handshake is not accepted"))
         return;
@@ -495,7 +495,7 @@ static void test_bad(void) {
         if (i == 3)
             config.cookie = "a b";
         if (i == 4)
-            config.hmac_user = &config; /* makes the function fail */
+            config.hmac_user = &config; /* makes the hmac fail */
         CHECK(net_start());
         CHECK(!ws_sessions(net.server, &config));
         CHECK_EQ(ws_loop_error(net.loop), WS_ERROR_ARGUMENT);

@@ -389,7 +389,7 @@ static void test_virtual_limit(void) {
     CHECK(real_milliseconds() - before < 600000); /* of 25 hours */
     now = ws_now(net.loop);
     CHECK(ws_send_text(conn, "no time") && receives(conn, "no time"));
-    CHECK_EQ(ws_now(net.loop), now); /* an echo takes none */
+    CHECK_EQ(ws_now(net.loop), now); /* an echo takes no virtual time */
     ws_free(conn);
     TEST_END();
 }
@@ -888,7 +888,7 @@ static void test_again_and_again(void) {
         ws_free(conn);
         if (i % 100 == 99) {
             conn = open_at("/");
-            ws_test_wait(conn, 100000); /* those that were cut are dropped */
+            ws_test_wait(conn, 100000); /* connections that were cut are dropped */
             ws_free(conn);
         }
         if (i == 499)
@@ -1020,7 +1020,7 @@ static void sim_step(void) {
         message = sim_message();
         message.size -= 3;
         memcpy(rest, message.data + message.size, sizeof rest);
-        if (ws_send_part(conn, message, false)) { /* callbacks make messages, too: only the rest is still there */
+        if (ws_send_part(conn, message, false)) { /* callbacks reuse the message's memory, so only rest is intact */
             message.data = rest;
             message.size = sizeof rest;
             (void)ws_send_part(conn, message, true);
@@ -1064,7 +1064,7 @@ static void test_simulation(void) {
             sim.wrong += ws_now(net.loop) < now;
             net.log.size = 0;
         }
-        if (run % 2) /* those that stay are freed before the loop, or lose it */
+        if (run % 2) /* clients that stay are freed before the loop, or lose it */
             for (i = 0; i < SIM_CLIENTS; i++) {
                 ws_free(sim.clients[i]);
                 sim.clients[i] = NULL;
@@ -1108,7 +1108,7 @@ static void test_real_clock(void) {
     }
 }
 
-/* Its ends are in the loop's list, beside the servers. */
+/* A test client's ends are in the loop's list, beside the servers. */
 static void test_descriptor(void) {
     struct sockaddr_in address;
     ws_server_config config;

@@ -217,7 +217,7 @@ static void answer(ws_request *request, void *user) {
     (void)user;
     CHECK(ws_slice_integer(ws_request_param(request, "n"), &which));
     switch (which) {
-    case 0: break; /* forgotten */
+    case 0: break; /* the handler forgets to answer */
     case 1: CHECK(ws_reply(request, 201, "text/html", "<p>")); break;
     case 2: CHECK(ws_reply_data(request, 200, lines, "a\0b", 3)); break;
     case 3: CHECK(ws_reply_json(request, 200, "{'a':%s}", "\"")); break;
@@ -507,7 +507,7 @@ static void test_kept_handshake(void) {
     net_settle();
     CHECK_EQ(p->in.size, 0);
     CHECK(ws_accept(ws_kept(net.loop, kept), NULL));
-    CHECK_LOG(""); /* not inside of another call */
+    CHECK_LOG(""); /* callbacks are not called inside another call */
     net_settle();
     CHECK_EQ(peer_status(p), 101);
     peer_take_head(p);
@@ -644,7 +644,7 @@ static void test_scarce_form(void) {
         net.memory.fail_at = 0;
         status = peer_status(p);
         CHECK(status == 200 || status == 500 || status == 503 || (!status && p->ended));
-        CHECK_STR(seen, status == 200 || status == 500 ? "POST /echo a=b c " : ""); /* 500: its reply found none */
+        CHECK_STR(seen, status == 200 || status == 500 ? "POST /echo a=b c " : ""); /* 500: no memory for its reply */
         failed += status == 503;
         kept_alive += status == 503 && !p->ended;
         NET_END();
