@@ -5138,11 +5138,6 @@ static const uint8_t *wsi_json_string_rest(const uint8_t *at, const uint8_t *end
     return at && at < end && *at == '"' ? at + 1 : NULL;
 }
 
-static const uint8_t *wsi_json_string(const uint8_t *at, const uint8_t *end) {
-    at = wsi_json_plain(at + 1, end);
-    return at < end && *at == '"' ? at + 1 : wsi_json_string_rest(at, end);
-}
-
 static const uint8_t *wsi_json_digits(const uint8_t *at, const uint8_t *end) {
     const uint8_t *first = at;
     uint64_t word, others = 0;
@@ -5354,7 +5349,7 @@ static const uint8_t *wsi_json_skip(const uint8_t *at, const uint8_t *end) {
     size_t depth = 0;
     for (; at && at < end; at = at ? wsi_json_to_bracket(at, end) : NULL) {
         if (*at == '"') {
-            at = wsi_json_string(at, end);
+            at = wsi_json_marked(NULL, at, end);
             continue;
         }
         depth += *at == '{' || *at == '[' ? 1 : (size_t)-1;
