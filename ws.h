@@ -1821,11 +1821,6 @@ typedef uint64_t wsi_wide;
 #endif
 enum { WSI_WIDE = sizeof(wsi_wide) };
 
-static wsi_wide wsi_wide_of(uint64_t word) {
-    wsi_wide none = {0};
-    return none + word;
-}
-
 static wsi_wide wsi_wide_load(const uint8_t *bytes) {
     wsi_wide wide;
     memcpy(&wide, bytes, sizeof wide);
@@ -3544,52 +3539,67 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
     return seen < 0x80;
 }
 
-typedef struct wsi_frame_block { /* four registers of a payload */
-    wsi_wide a, b, c, d;
-} wsi_frame_block;
-
-enum { WSI_FRAME_BLOCK = sizeof(wsi_frame_block) };
-
-static inline wsi_frame_block wsi_frame_block_of(const uint8_t *from, wsi_wide key) {
-    wsi_frame_block block;
-    block.a = wsi_wide_load(from) ^ key;
-    block.b = wsi_wide_load(from + WSI_WIDE) ^ key;
-    block.c = wsi_wide_load(from + 2 * WSI_WIDE) ^ key;
-    block.d = wsi_wide_load(from + 3 * WSI_WIDE) ^ key;
-    return block;
-}
-
-static inline void wsi_frame_block_put(uint8_t *to, const wsi_frame_block *block) {
-    memcpy(to, &block->a, WSI_WIDE); /* one by one, so that all four stay in registers */
-    memcpy(to + WSI_WIDE, &block->b, WSI_WIDE);
-    memcpy(to + 2 * WSI_WIDE, &block->c, WSI_WIDE);
-    memcpy(to + 3 * WSI_WIDE, &block->d, WSI_WIDE);
-}
-
-/* These functions load the last block (or register) first. It may overlap the one before it, so no loop is needed for a
-   remainder. word: the key twice; last: the same, rotated for the last block. They return the OR of the results. */
-WSI_INLINE uint64_t wsi_frame_mask_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
-    wsi_wide key = wsi_wide_of(word), seen;
-    wsi_frame_block end = wsi_frame_block_of(from + size - WSI_FRAME_BLOCK, wsi_wide_of(last));
-    seen = end.a | end.b | end.c | end.d;
-    for (size_t i = 0; size - i > WSI_FRAME_BLOCK; i += WSI_FRAME_BLOCK) {
-        wsi_frame_block block = wsi_frame_block_of(from + i, key);
-        wsi_frame_block_put(to + i, &block);
-        seen |= block.a | block.b | block.c | block.d;
+/* Defines the functions for registers of one type: a macro, because each type needs its own target. name##_blocks masks
+   four registers at a time, and at least once. It loads the last four first; they may overlap those before them, so no
+   loop is needed for a remainder. word: the key twice; last: the same, rotated for the last four registers. *high,
+   unless NULL, is ORed with the results. */
+#define WSI_FRAME_WIDE(target, wide, name) \
+    target WSI_INLINE void name##_get(wide *part, const uint8_t *from, const wide *key) { \
+        memcpy(part, from, sizeof *part); \
+        *part ^= *key; \
+    } \
+    target WSI_INLINE void name##_put(uint8_t *to, wide part, wide *seen) { \
+        memcpy(to, &part, sizeof part); \
+        *seen |= part; \
+    } \
+    target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
+        wide part; \
+        name##_get(&part, from, key); \
+        name##_put(to, part, seen); \
+    } \
+    target WSI_INLINE void name##_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, \
+                                         uint64_t last, uint64_t *high) { \
+        enum { PART = sizeof(wide) }; \
+        wide none = {0}, seen = none, key = none + last, a, b, c, d; \
+        uint64_t words[PART / 8]; \
+        size_t i, end = size - 4 * PART; \
+        name##_get(&a, from + end, &key); \
+        name##_get(&b, from + end + PART, &key); \
+        name##_get(&c, from + end + 2 * PART, &key); \
+        name##_get(&d, from + end + 3 * PART, &key); \
+        key = none + word; \
+        for (i = 0; i < end; i += 4 * PART) { \
+            name##_part(to + i, from + i, &key, &seen); \
+            name##_part(to + i + PART, from + i + PART, &key, &seen); \
+            name##_part(to + i + 2 * PART, from + i + 2 * PART, &key, &seen); \
+            name##_part(to + i + 3 * PART, from + i + 3 * PART, &key, &seen); \
+        } \
+        name##_put(to + end, a, &seen); \
+        name##_put(to + end + PART, b, &seen); \
+        name##_put(to + end + 2 * PART, c, &seen); \
+        name##_put(to + end + 3 * PART, d, &seen); \
+        memcpy(words, &seen, PART); \
+        for (i = 0; high && i < PART / 8; i++) \
+            *high |= words[i]; \
+    } \
+    target static inline void name(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last, \
+                                   uint64_t *high) { \
+        if (!high) \
+            name##_blocks(to, from, size, word, last, NULL); \
+        else \
+            name##_blocks(to, from, size, word, last, high); \
     }
-    wsi_frame_block_put(to + size - WSI_FRAME_BLOCK, &end);
-    return wsi_wide_fold(seen);
-}
 
+WSI_FRAME_WIDE(, wsi_wide, wsi_frame_wide)
+
+/* The same for one register at a time. Returns the OR of the results. */
 WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
-    wsi_wide key = wsi_wide_of(word), end = wsi_wide_load(from + size - WSI_WIDE) ^ wsi_wide_of(last);
-    wsi_wide seen = end;
-    for (size_t i = 0; size - i > WSI_WIDE; i += WSI_WIDE) {
-        wsi_wide part = wsi_wide_load(from + i) ^ key;
-        memcpy(to + i, &part, WSI_WIDE);
-        seen |= part;
-    }
-    memcpy(to + size - WSI_WIDE, &end, WSI_WIDE);
+    wsi_wide seen = {0}, key = seen + last, end;
+    wsi_frame_wide_get(&end, from + size - WSI_WIDE, &key);
+    key = seen + word;
+    for (size_t i = 0; size - i > WSI_WIDE; i += WSI_WIDE)
+        wsi_frame_wide_part(to + i, from + i, &key, &seen);
+    wsi_frame_wide_put(to + size - WSI_WIDE, end, &seen);
     return wsi_wide_fold(seen);
 }
 
@@ -3598,42 +3608,11 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
 static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
                                     bool watch) {
-    return (void)watch, wsi_frame_mask_blocks(to, from, size, word, last);
+    uint64_t seen = 0;
+    wsi_frame_wide(to, from, size, word, last, watch ? &seen : NULL);
+    return seen;
 }
 #else
-/* Defines the functions for one width: a macro, because each width needs its own target. They mask four registers at a
-   time from *done on, while more than a WSI_FRAME_BLOCK is left. *high, unless NULL, is ORed with the results. */
-#define WSI_FRAME_WIDE(target, wide, name) \
-    target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
-        wide part; \
-        memcpy(&part, from, sizeof part); \
-        part ^= *key; \
-        memcpy(to, &part, sizeof part); \
-        *seen |= part; \
-    } \
-    target WSI_INLINE void name##_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, \
-                                         uint64_t *high, size_t *done) { \
-        enum { PART = sizeof(wide) }; \
-        wide none = {0}, key = none + word, seen = none; \
-        size_t i = *done, last = 4 * PART + WSI_FRAME_BLOCK, end = size < last ? 0 : size - last + 1; \
-        for (; i < end; i += 4 * PART) { \
-            name##_part(to + i, from + i, &key, &seen); \
-            name##_part(to + i + PART, from + i + PART, &key, &seen); \
-            name##_part(to + i + 2 * PART, from + i + 2 * PART, &key, &seen); \
-            name##_part(to + i + 3 * PART, from + i + 3 * PART, &key, &seen); \
-        } \
-        for (size_t k = 0; high && k < PART / 8; k++) \
-            *high |= seen[k]; \
-        *done = i; \
-    } \
-    target static inline void name(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t *high, \
-                                   size_t *done) { \
-        if (!high) \
-            name##_blocks(to, from, size, word, NULL, done); \
-        else \
-            name##_blocks(to, from, size, word, high, done); \
-    }
-
 WSI_FRAME_WIDE(WSI_AVX512, wsi_wide_64, wsi_frame_avx512)
 WSI_FRAME_WIDE(WSI_AVX2, wsi_wide_32, wsi_frame_avx2)
 
@@ -3641,13 +3620,14 @@ static bool wsi_frame_is_long(size_t size) { return size >= 256; }
 
 WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
                                        bool watch) {
-    uint64_t seen = 0;
-    size_t done = 0;
+    uint64_t seen = 0, *high = watch ? &seen : NULL;
     if (wsi_cpu_has(WSI_CPU_AVX512))
-        wsi_frame_avx512(to, from, size, word, watch ? &seen : NULL, &done);
-    if (wsi_cpu_has(WSI_CPU_AVX2))
-        wsi_frame_avx2(to, from, size, word, watch ? &seen : NULL, &done);
-    return seen | wsi_frame_mask_blocks(to + done, from + done, size - done, word, last);
+        wsi_frame_avx512(to, from, size, word, last, high);
+    else if (wsi_cpu_has(WSI_CPU_AVX2))
+        wsi_frame_avx2(to, from, size, word, last, high);
+    else
+        wsi_frame_wide(to, from, size, word, last, high);
+    return seen;
 }
 #endif
 
@@ -3656,19 +3636,19 @@ WSI_APART uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t 
 WSI_INLINE bool wsi_frame_mask_some(uint8_t *to, const uint8_t *from, size_t size, const uint8_t key[4], bool watch) {
     uint8_t twice[8];
     uint32_t rotated;
-    uint64_t last, seen;
+    uint64_t last, seen = 0;
     memcpy(twice, key, 4);
     memcpy(twice + 4, key, 4);
     if (size < 16)
         return wsi_frame_mask_few(to, from, size, twice);
     memcpy(&rotated, twice + (size & 3), 4);
     last = (uint64_t)rotated << 32 | rotated;
-    if (size < WSI_FRAME_BLOCK)
+    if (size < 4 * WSI_WIDE)
         seen = wsi_frame_mask_wides(to, from, size, wsi_bytes_word(twice), last);
     else if (wsi_frame_is_long(size))
         seen = wsi_frame_mask_long(to, from, size, wsi_bytes_word(twice), last, watch);
     else
-        seen = wsi_frame_mask_blocks(to, from, size, wsi_bytes_word(twice), last);
+        wsi_frame_wide_blocks(to, from, size, wsi_bytes_word(twice), last, watch ? &seen : NULL);
     return watch && !(seen & WSI_BYTES_HIGH);
 }
 
