@@ -3540,9 +3540,9 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
 }
 
 /* Defines the functions for registers of one type: a macro, because each type needs its own target. name##_blocks masks
-   four registers at a time, and at least once. It loads the last four first; they may overlap those before them, so no
-   loop is needed for a remainder. word: the key twice; last: the same, rotated for the last four registers. *high,
-   unless NULL, is ORed with the results. */
+   four registers at a time, at least once. It loads the last four first. These may overlap the ones before, so no loop
+   is needed for a remainder. word: the key twice; last: the same, rotated for the last four registers. *high, unless
+   NULL, is ORed with the results. */
 #define WSI_FRAME_WIDE(target, wide, name) \
     target WSI_INLINE void name##_get(wide *part, const uint8_t *from, const wide *key) { \
         memcpy(part, from, sizeof *part); \
@@ -3592,7 +3592,7 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
 
 WSI_FRAME_WIDE(, wsi_wide, wsi_frame_wide)
 
-/* The same for one register at a time. Returns the OR of the results. */
+/* Masks one register at a time, and loads the last one first. Returns the OR of the results. */
 WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last) {
     wsi_wide seen = {0}, key = seen + last, end;
     wsi_frame_wide_get(&end, from + size - WSI_WIDE, &key);
@@ -6255,7 +6255,7 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
         z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
     }
     if (!wsi_inflate_build(z->literals, z->lengths, 19, &alphabet)
-        || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* this code must be complete */
+        || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* the code for lengths must be complete */
         return WSI_INFLATE_BAD;
     z->have = 0;
     z->state = WSI_INFLATE_LENGTHS;
@@ -6402,7 +6402,7 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
         if (entry & (WSI_INFLATE_TABLE | WSI_INFLATE_END | WSI_INFLATE_WRONG)) {
             entry = wsi_inflate_find(z->literals, WSI_INFLATE_LITERAL_BITS, source.bits);
             if (entry & WSI_INFLATE_LITERAL)
-                continue; /* the next round writes it */
+                continue; /* the next round writes the literal */
             if (entry & (WSI_INFLATE_END | WSI_INFLATE_WRONG))
                 break;
         }
@@ -7710,7 +7710,7 @@ static void wsi_upgrade_unfold(uint8_t *head, size_t size) {
 
 typedef struct wsi_answer { /* what is known of a server's answer while its fields are read */
     int upgrades, connections, accepts, protocols; /* how often each field appeared */
-    const char *problem; /* the first one; NULL: none */
+    const char *problem; /* the first problem; NULL: none */
 } wsi_answer;
 
 static void wsi_upgrade_wrong(wsi_answer *answer, bool wrong, const char *problem) {
@@ -9532,7 +9532,7 @@ static inline void wsi_poll_timeout(uint64_t milliseconds, struct timeval *timeo
 typedef struct wsi_poll {
     wsi_memory *memory;
     wsi_buffer polled;  /* a WSAPOLLFD for each source */
-    wsi_buffer sources; /* pointers to them, in the same order */
+    wsi_buffer sources; /* pointers to the sources, in the same order */
     size_t count;
     size_t left;        /* entries that wsi_poll_next has still to check in this round, from the last down */
 } wsi_poll;
@@ -9769,7 +9769,7 @@ static wsi_source *wsi_select_next(wsi_poll *poll, unsigned *ready) {
             *reads = read & any;
             *writes = write & any;
             *ready = (unsigned)(read >> bit & 1) * WS_READ | (unsigned)(write >> bit & 1) * WS_WRITE;
-            if (source && (*ready &= source->link.interest) != 0) /* a callback may have changed it */
+            if (source && (*ready &= source->link.interest) != 0) /* a callback may have changed interest */
                 return source;
         }
     }
@@ -9985,7 +9985,7 @@ static bool wsi_poll_move(wsi_poll *poll) {
         source->link.interest = (uint8_t)interest;
     }
     poll->limit = FD_SETSIZE - 1;
-    if (!done && poll->descriptor >= 0) { /* undo: on a new descriptor nothing is registered */
+    if (!done && poll->descriptor >= 0) { /* undo, by a new descriptor with nothing registered */
         error = errno;
         wsi_poll_free(poll);
         (void)wsi_poll_open(poll);
@@ -10183,7 +10183,7 @@ struct ws_loop {
 #endif
 
     wsi_buffer timers;  /* room for every timer that exists */
-    wsi_timer **heap;   /* the timers that are set, in this buffer */
+    wsi_timer **heap;   /* the timers that are set, in the memory of `timers` */
     size_t heap_size;
     wsi_table user_timers;
 #ifndef WS_NO_HOST
@@ -10200,7 +10200,7 @@ struct ws_loop {
     wsi_source wake;
     wsi_mail mail;
     uint32_t stop_request, shutdown_request; /* set by any thread; 0: none. A shutdown's value is ms + 1 */
-    int found;             /* how many sources the last wait found ready; -1: it failed */
+    int found;             /* how many sources the last wait found ready; -1: the wait failed */
     unsigned failed_polls; /* how many waits in a row failed while a timer was due */
     uint64_t served_until; /* bytes that arrived by this time are served, so deadlines up to it may be checked */
 
@@ -10424,7 +10424,7 @@ WSI_RARE uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) {
 
 /* Makes room in the heap for one more timer, so that setting it never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* this one and loop->deadline */
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* for it and loop->deadline */
         return false;
     loop->timers.size += sizeof *loop->heap;
     loop->heap = (wsi_timer **)(void *)loop->timers.data;
@@ -10688,13 +10688,13 @@ WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
 
 enum {
     WSI_POLLS = 256,   /* further polls once each source had its turn: one peer's data may take several reads */
-    WSI_POLLS_MS = 10, /* the most time for these: a peer that never stops sending must not delay timers */
+    WSI_POLLS_MS = 10, /* the most time for these polls: a peer that never stops sending must not delay timers */
     WSI_FAILED_POLLS = 1000 /* after this many interrupted polls in a row, deadlines are checked all the same */
 };
 
 typedef struct wsi_polls {
     unsigned count;      /* polls so far in this round */
-    uint64_t begun, now; /* when the first and the last one began */
+    uint64_t begun, now; /* when the first and the last poll began */
 } wsi_polls;
 
 /* Polls once more, so that bytes that arrived before a deadline are served before the deadline is checked, however late
@@ -10813,7 +10813,7 @@ WS_API ws_error ws_run(ws_loop *loop) {
 enum { WSI_RECEIVE = (WSI_BRIEF ? 2 : 64) << 10, WSI_RECEIVE_LEAST = (WSI_BRIEF ? 1 : 16) << 10 };
 
 #ifndef WSI_POLLER_DEFAULT
-#define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* tests define it to run with another poller */
+#define WSI_POLLER_DEFAULT WS_POLLER_AUTO /* tests define this, to run with another poller */
 #endif
 
 /* Beyond max_unfinished, other connections' unfinished messages are dropped. A single one may use all of max_memory. */
@@ -11030,7 +11030,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
 
 typedef struct wsi_queue {
     wsi_node *first, *last;
-    size_t size, charge; /* sums over all nodes: of their bytes, and of what they cost beside them */
+    size_t size, charge; /* sums over all nodes: of their bytes, and of their charge */
 } wsi_queue;
 
 typedef struct wsi_extra { /* fields that few connections need */
@@ -11103,8 +11103,8 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     bool ending;              /* no new connections */
     bool freed;               /* to be freed with its last connection */
     void (*handshake)(ws_conn *conn, const ws_event *event); /* server: handles a request; client: a response */
-    bool (*leave)(ws_conn *conn); /* the connection ends: removes it from rooms, drops its requests. false: it is a
-                                     client that was waiting for its next attempt */
+    bool (*leave)(ws_conn *conn); /* the connection ends: removes it from rooms, drops its requests. false: the
+                                     connection was waiting for a client's next attempt */
     void (*stop)(struct wsi_endpoint *endpoint); /* accepts no connections from now on */
     void (*release)(struct wsi_endpoint *endpoint);
     void (*fire)(struct wsi_endpoint *endpoint);
@@ -11171,7 +11171,7 @@ enum {
     WSI_ARENA = 64 << 10,    /* the block that small broadcasts share */
     WSI_FREE_NODES = 1024,   /* the most nodes kept for reuse, unless there are more connections */
 #endif
-    WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that it does not keep a
+    WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that no member keeps a
                                 much larger block alive */
     WSI_RECORD = 16384       /* the most that fits into a TLS record */
 };
@@ -11516,7 +11516,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
-        return WS_FAILED; /* without a session nothing may be sent: it would not be encrypted */
+        return WS_FAILED; /* without a session nothing may be sent: no data would be encrypted */
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* the transport itself may have unsent bytes */
@@ -11876,7 +11876,7 @@ static void wsi_conn_tick(ws_conn *conn) {
     const ws_limits *limits = &conn->engine.env->limits;
     bool was_open = conn->engine.state == WSI_OPEN || conn->engine.state == WSI_CLOSING;
     uint64_t next, due;
-    if (conn->closed) { /* it has lingered long enough */
+    if (conn->closed) { /* the connection has lingered long enough */
         wsi_conn_break(conn, WS_OK);
         return;
     }
@@ -12210,7 +12210,7 @@ WSI_RARE bool wsi_conn_hold(ws_conn *conn) {
     if (engine->state == WSI_HEAD && engine->since == engine->heard)
         wsi_conn_tick(conn); /* handshake_ms counts from the first byte */
     if (engine->state == WSI_ASKED && unfinished > engine->env->limits.head)
-        conn->paused = true; /* the peer sends more requests before it has its answer */
+        conn->paused = true; /* the peer sends more requests without waiting for an answer */
     if (held->capacity > 2 * unfinished + left + WSI_SMALL) /* after a large message: shrinks the buffer */
         (void)wsi_hold_resize(conn, unfinished + 1);
     if (full && unfinished < loop->receive.capacity / 2) /* the read filled the buffer with many messages */
@@ -12382,7 +12382,7 @@ static void wsi_conn_resume(ws_conn *conn) {
         wsi_conn_serve_window(loop, conn, false);
     if (conn->source.link.pending && wsi_conn_is_read(conn))
         wsi_conn_read(conn);
-    if (was_paused && wsi_conn_is_read(conn)) /* what was served may have paused it again */
+    if (was_paused && wsi_conn_is_read(conn)) /* what was served may have paused conn again */
         WSI_TRACE(&conn->engine, WS_TRACE_RESUMED, 0, NULL, 0);
     wsi_conn_end_at_eof(conn);
     wsi_conn_interest(conn);
@@ -12596,7 +12596,7 @@ static void wsi_conn_reset(ws_conn *conn) {
     bool due = conn->is_due;
     wsi_conn_free_strings(conn);
     memset(&conn->progress_at, 0, offsetof(ws_conn, number) - offsetof(ws_conn, progress_at));
-    conn->is_due = due; /* it stays in loop->due */
+    conn->is_due = due; /* conn stays in loop->due */
     wsi_conn_note_progress(conn);
     wsi_engine_start(&conn->engine, conn->engine.env, wsi_conn_loop(conn)->now);
 }
@@ -12674,7 +12674,7 @@ static void wsi_conn_free(ws_conn *conn) {
     loop->timers.size -= sizeof *loop->heap;
     conn->engine.env = NULL;
     if (conn->generation > UINT32_MAX - 4)
-        return; /* not reused: its ids are used up */
+        return; /* never reused, because its ids are used up */
     conn->next = loop->free_conns;
     loop->free_conns = conn;
 }
@@ -12789,11 +12789,11 @@ static void wsi_endpoint_end(wsi_endpoint *endpoint, bool drop) {
         bool asked = (engine->state == WSI_ASKED || engine->state == WSI_BODY) && !wsi_conn_is_client(conn);
         if (drop && asked && !conn->broken) { /* answers the request with 503, if the socket takes the bytes */
             (void)wsi_engine_end(engine, WS_OK, WS_CLOSE_BROKEN);
-            conn->eof = conn->half_closed = true; /* it does not linger */
+            conn->eof = conn->half_closed = true; /* the connection does not linger */
             wsi_conn_schedule_end(conn);
         } else if (drop || (engine->state < WSI_OPEN && wsi_conn_is_client(conn))) {
             wsi_conn_break(conn, WS_ERROR_CLOSED);
-        } else if (engine->state == WSI_HEAD) { /* bytes that arrived before its deadline are still served */
+        } else if (engine->state == WSI_HEAD) { /* bytes that arrived before the head's deadline are still served */
             if (engine->first)
                 engine->since = endpoint->loop->now - endpoint->env.limits.idle_ms;
             wsi_conn_tick(conn);
@@ -13619,16 +13619,16 @@ typedef struct wsi_route {
     void (*on_message)(ws_conn *conn, ws_message message); /* the program's callbacks, if BOUNDS has replaced them */
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
 #endif
-    unsigned methods;     /* the HTTP methods that it takes, a bit for each; 0: a WebSocket */
+    unsigned methods;     /* the HTTP methods that the route takes, a bit for each; 0: a WebSocket */
     void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
     const char *header;   /* the page's line "Content-Type: ..." */
     wsi_slice page;
 #ifndef WS_NO_HTTP
     ws_hook *function;    /* given to ws_http */
     void *user;
-    const char *origins;  /* the origins whose pages may call it; NULL: the server's list */
+    const char *origins;  /* the origins whose pages may call the route; NULL: the server's list */
     const char *folder;   /* given to ws_files */
-    const char *charset;  /* "; charset=..." of its text files; NULL: UTF-8 */
+    const char *charset;  /* "; charset=..." of the folder's text files; NULL: UTF-8 */
 #endif
 } wsi_route;
 
@@ -13739,7 +13739,7 @@ static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop)
     return i;
 }
 
-/* Whether the path matches; values has room for WSI_MAX_PARAMS. Takes time linear in both. */
+/* Whether the path matches; values has room for WSI_MAX_PARAMS. Takes time linear in both lengths. */
 static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values, size_t *count) {
     wsi_slice pattern = wsi_text_z(text), name;
     *count = 0;
@@ -13917,7 +13917,7 @@ struct ws_request {
     ws_conn *conn;
     const wsi_route *route;
     const wsi_request *head;
-    const wsi_hook *hook;   /* the next one to call */
+    const wsi_hook *hook;   /* the next hook to call */
     bool routed;            /* the route's on_request has been called */
 #ifndef WS_NO_KEEP
     uint8_t stage;          /* wsi_stage */
@@ -13929,7 +13929,7 @@ struct ws_request {
     ws_message body;
     bool has_session;       /* the cookies have been searched for a session */
 #endif
-    wsi_buffer buffers[WSI_BUFFERS]; /* each has a zero after it, or is NULL */
+    wsi_buffer buffers[WSI_BUFFERS]; /* each has a zero byte after its bytes, or no memory */
     void *user;
     ws_deflate_config deflate;
     int status;             /* 0: accepted, or not answered yet */
@@ -13966,7 +13966,7 @@ static void wsi_kept_abandon(const ws_conn *conn) { (void)conn; }
 static void wsi_request_end(ws_request *request) { wsi_request_free(request); }
 #else
 typedef enum wsi_stage {
-    WSI_RUNNING,  /* its callbacks are running */
+    WSI_RUNNING,  /* the request's callbacks are running */
     WSI_KEPT,     /* kept by ws_keep, and not answered yet */
     WSI_ANSWERED, /* kept and answered; the answer is sent at the end of the round */
     WSI_MOVED,    /* replaced by a kept copy */
@@ -13983,9 +13983,9 @@ typedef struct wsi_kept { /* a request that outlives its callback, in one block 
                                             or 0 to send nothing */
 #ifndef WS_NO_HTTP
     wsi_file file;        /* the file that is being sent */
-    uint64_t left;        /* how many of its bytes are not sent yet */
+    uint64_t left;        /* how many of the file's bytes are not sent yet */
 #endif
-    size_t size;          /* of this block */
+    size_t size;          /* the size of this block */
     char text[1];
 } wsi_kept;
 
@@ -14356,7 +14356,7 @@ static void wsi_server_finish(ws_request *request) {
         wsi_engine_heard(&conn->engine, wsi_loop_time(wsi_conn_loop(conn)));
     if (wsi_request_waits(request))
         return;
-    if (conn->engine.state == WSI_ASKED) /* a hook may have ended its server */
+    if (conn->engine.state == WSI_ASKED) /* a hook may have ended the server */
         wsi_server_send(request);
     wsi_request_end(request);
     if (conn->engine.state == WSI_OPEN && conn->handler && conn->handler->on_open)
@@ -14960,7 +14960,7 @@ typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
 typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
-    size_t count;            /* its open connections */
+    size_t count;            /* the number of its open connections */
     wsi_meter meter;         /* the rate of new connections */
 } wsi_bounded;
 
@@ -16307,7 +16307,7 @@ WS_API ws_message ws_conn_session(const ws_conn *conn) {
     const char *text = NULL;
     size_t count;
     if (route && !wsi_route_find(route, "", &count))
-        text = wsi_route_string(conn, count + 1); /* NULL: it opened before ws_sessions was called */
+        text = wsi_route_string(conn, count + 1); /* NULL: conn opened before ws_sessions was called */
     wsi_slice json = wsi_text_z(text && *text ? text : NULL);
     ws_message session = {(const uint8_t *)json.data, json.size, WS_TEXT};
     return session;
@@ -16385,7 +16385,7 @@ typedef struct wsi_tls_session { /* one connection's state, which is its link's 
     wsi_tls *tls;
     wsi_buffer out; /* ciphertext that the socket did not take: OpenSSL can always write whole records */
     size_t sent;    /* bytes of out that are sent */
-    size_t size;    /* of this struct */
+    size_t size;    /* the size of this struct */
     uint32_t code;  /* OpenSSL's code for why the session failed; 0: unknown */
     uint8_t recent; /* its place in tls->recent, from 1; 0: none */
     bool failed;    /* nothing may be sent any more */
@@ -16758,7 +16758,7 @@ static ptrdiff_t wsi_tls_result(ws_link *link) {
         return 0;
     }
     if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
-        return WS_ENDED; /* after a fatal alert SSL_in_init is true */
+        return WS_ENDED; /* no fatal alert: after one SSL_in_init is true */
     session->failed = true;
     session->code = session->ended ? 0 : (uint32_t)ERR_peek_last_error(); /* earlier errors may be the program's */
     ERR_clear_error();
@@ -18549,7 +18549,7 @@ typedef struct wsi_test_end { /* one end of the connection, which is its link's 
 
 typedef struct wsi_test {
     wsi_endpoint endpoint; /* first field; an endpoint of the server's loop, without connections */
-    ws_loop *loop;        /* the server's; NULL: it has ended */
+    ws_loop *loop;        /* the server's loop; NULL: it has ended */
     uint64_t now;         /* the time when that loop ended */
     bool cut;
     int references;       /* held by the server's loop, both connections and the client */
@@ -19033,7 +19033,7 @@ WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size) 
                    failed ? "failed" : kinds[kind].name, detail, left ? ": " : "");
     size_t used = strlen(text);
     for (; left && used < size - 1 && *more != '\r' && *more != '\n'; left--, more++)
-        text[used++] = *more >= ' ' && *more <= '~' ? *more : '?'; /* the peer may have chosen it */
+        text[used++] = *more >= ' ' && *more <= '~' ? *more : '?'; /* the peer may have chosen the text */
     text[used] = 0;
 }
 
