@@ -3815,7 +3815,7 @@ WSI_SHARED bool wsi_engine_end(wsi_engine *e, ws_error error, uint16_t code) {
     return false;
 }
 
-/* Fails the WebSocket connection (RFC 6455 7.1.7): sends a close frame, unless one was sent, and nothing more. */
+/* Fails the WebSocket connection (RFC 6455 7.1.7): sends a close frame, unless one was sent, and nothing after it. */
 static wsi_step wsi_engine_fail(wsi_engine *e, ws_error error, uint16_t code) {
     uint8_t payload[2];
     wsi_bytes_store(payload, 2, code);
@@ -4145,7 +4145,7 @@ static wsi_step wsi_engine_peer_close(wsi_engine *e, wsi_window *window, uint8_t
     if (size > 2 && !wsi_utf8_valid(payload + 2, size - 2))
         return wsi_engine_fail(e, WS_ERROR_UTF8, WS_CLOSE_BAD_DATA);
     if (e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_CLOSE, true, payload, size)) {
-        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* env->output has set the error */
         return WSI_STEP_AGAIN;
     }
     e->state = WSI_CLOSED;
@@ -4167,7 +4167,7 @@ static wsi_step wsi_engine_control(wsi_engine *e, wsi_window *window, const wsi_
     if (frame->opcode == WSI_CLOSE)
         return wsi_engine_peer_close(e, window, payload, size, event);
     if (frame->opcode == WSI_PING && e->state == WSI_OPEN && !wsi_engine_emit(e, WSI_PONG, true, payload, size)) {
-        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* output has set the error */
+        (void)wsi_engine_end(e, WS_OK, WS_CLOSE_BROKEN); /* env->output has set the error */
         return WSI_STEP_AGAIN;
     }
     return wsi_window_event(window, event, frame->opcode == WSI_PING ? WS_EVENT_PING : WS_EVENT_PONG, WS_BINARY,
@@ -4492,7 +4492,7 @@ WS_API const char *ws_error_text(ws_error error) {
    FRAME, HEADS, MESSAGES.
 */
 
-/* Bytes. SPARE, ANSWER: fixed memory kept free for a close frame, for an answer. CONTROL: a control frame at most. */
+/* Bytes. SPARE and ANSWER: fixed memory kept free for a close frame and an answer. CONTROL: a control frame at most. */
 enum { WSI_ENGINE_SPARE = 16, WSI_ENGINE_CONTROL = 131, WSI_ENGINE_ANSWER = 272 };
 
 #ifdef WS_NO_ALLOC
@@ -5898,7 +5898,7 @@ WS_API size_t ws_json_print(char *buffer, size_t size, const char *format, ...) 
 #define WSI_INFLATE_TABLE 0x8000u  /* continue in a sub-table */
 #define WSI_INFLATE_LITERAL 0x80000000u
 
-/* BITS: of a table's index. ROOM: the most entries of a table and its sub-tables, for 286 or 30 codes of 15 bits. */
+/* BITS: bits of a table's index. ROOM: the most entries with sub-tables, for 286 or 30 codes of 15 bits. */
 enum {
     WSI_INFLATE_SYMBOLS = 288,
     WSI_INFLATE_LITERAL_BITS = 10,
@@ -6039,7 +6039,7 @@ static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, cons
 
 /* What symbols mean: those below `plain` are literals, the others have a base, and extra bits or marks. */
 typedef struct wsi_inflate_alphabet {
-    uint32_t plain, bits; /* bits: how many the table's index has */
+    uint32_t plain, bits; /* bits: bits of the table's index */
     const uint16_t *bases, *marks;
 } wsi_inflate_alphabet;
 
@@ -11169,7 +11169,7 @@ enum {
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
     WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
     WSI_ARENA = 64 << 10,    /* the block that small broadcasts share */
-    WSI_FREE_NODES = 1024,   /* the most nodes kept for reuse, unless there are more connections */
+    WSI_FREE_NODES = 1024,   /* the most nodes kept for reuse; with more connections, one for each */
 #endif
     WSI_COPIED = 16 << 10,   /* broadcasts up to this size are copied for a blocked member, so that no member keeps a
                                 much larger block alive */
@@ -14957,7 +14957,7 @@ typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
     uint64_t at, level;    /* when the level last changed; the level, in thousandths */
 } wsi_meter;
 
-typedef struct wsi_bounded { /* an address with limits */
+typedef struct wsi_bounded { /* an address, and how much of its limits is used */
     wsi_chain chain;         /* first */
     uint8_t address[16];
     size_t count;            /* the number of its open connections */
@@ -18990,7 +18990,7 @@ static char *wsi_trace_number(char *to, const char *text, uint64_t number, const
     return wsi_text_append(to, wsi_text_z(more));
 }
 
-/* Writes the part of a line between the event's name and its text. unit: of event->size; NULL: there is no size. */
+/* Writes the part of a line between the event's name and its text. unit: that of event->size; NULL: no size. */
 static void wsi_trace_detail(const ws_trace_event *event, const char *unit, char *to) {
     static const char *const opcodes[] = {" continuation", " text", " binary", " close", " ping", " pong"};
     bool frame = event->kind == WS_TRACE_IN || event->kind == WS_TRACE_OUT;
