@@ -64,8 +64,8 @@ static void test_unsent_answer(void) {
     }
 }
 
-/* RFC 9112 2.2: empty lines before a request are passed over, also those whose two bytes come one by one. Behind the
-   second CR in the buffer stands the LF of the first line, which has been read. */
+/* RFC 9112 2.2: empty lines before a request are passed over, also those whose two bytes come one by one. In the
+   buffer, the LF of the first line, which has been read, follows the second CR. */
 static void test_empty_lines(void) {
     drive d;
     if (!test_begin("empty lines before a request"))

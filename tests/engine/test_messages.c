@@ -51,7 +51,7 @@ static void test_huge(ws_role role, const char *name) {
     drive_free(&d);
 }
 
-/* Behind a length of 125 stand the key or the payload, which are no length in 16 bits. */
+/* The key or the payload follows a length of 125; these bytes are no length in 16 bits. */
 static void test_short_form(ws_role role, const char *name) {
     size_t header = role == WS_ROLE_SERVER ? 6 : 2, size = header + 125;
     uint8_t frames[400];

@@ -1,6 +1,6 @@
 /* PERMESSAGE, ENGINE: echoes between a client and a server in memory, with compression: documents of five kinds, from
-   16 bytes to 128 KiB, whole and in fragments, and all that can be agreed on. 1,000 of each up to 4 KiB, and of the
-   larger ones, which take most of the time, 12; with ECHOES=all 1,000 of those, too. */
+   16 bytes to 128 KiB, whole and in fragments, and all that can be agreed on. 1,000 of each up to 4 KiB, but only 12 of
+   the larger ones, which take most of the time; with ECHOES=all 1,000 of those, too. */
 #define WS_IMPLEMENTATION
 #define WS_NO_NET
 #include "../../ws.h"

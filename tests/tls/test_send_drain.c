@@ -149,8 +149,8 @@ static void produce_all(bool secure, bool dials, bool packed, size_t buffered) {
     CHECK_EQ(run.sent, TOTAL);
     CHECK_EQ(run.received, TOTAL);
     CHECK(!run.owed);
-    if (run.kind == FILLS && !packed && run.limit < 65536 && !TEST_SMALL) /* which gathers little */
-        CHECK(run.drains >= TOTAL / (run.limit + 2 * PIECE)); /* each time that it saw a full buffer */
+    if (run.kind == FILLS && !packed && run.limit < 65536 && !TEST_SMALL) /* WS_SMALL gathers little */
+        CHECK(run.drains >= TOTAL / (run.limit + 2 * PIECE)); /* one each time that the producer saw a full buffer */
     TLS_END();
 }
 

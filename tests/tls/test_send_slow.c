@@ -178,7 +178,7 @@ static void send_broadcast(void) {
     CHECK(ws_server_broadcast(net.server, "r", slow_message()));
 }
 
-/* The second finds the member full: 1013. */
+/* A broadcast after the first finds the member's queue full: 1013. */
 static void send_too_much(void) {
     ws_conn *conn = slow_open();
     CHECK(ws_join(conn, "r") && ws_server_broadcast(net.server, "r", slow_message()));
@@ -205,7 +205,7 @@ static void get_two(void) {
     slow_write("GET /files/body HTTP/1.1\r\nHost: a\r\n\r\nGET /small HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
-/* It asks for nothing more and ends its stream (RFC 9112 9.6). */
+/* The peer asks for nothing more and ends its stream (RFC 9112 9.6). */
 static void get_half(void) {
     slow_write("GET /page HTTP/1.1\r\nHost: a\r\n\r\n");
     peer_finish(reader);
@@ -274,7 +274,7 @@ static void slow_row(slow_way way, size_t row, size_t size) {
         TLS_END();
         return;
     }
-    CHECK(i >= (int)(size / rate) - 4); /* it took its time */
+    CHECK(i >= (int)(size / rate) - 4); /* the transfer took its time */
     CHECK_MEM(reader->in.data + from, size, body, size);
     behind = reader->in.size - from - size;
     if (!sends[row].tail) { /* more messages came, and at last the close */

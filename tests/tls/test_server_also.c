@@ -272,7 +272,7 @@ static void test_full_beside_none(void) {}
 #endif
 
 #ifndef WS_NO_TLS
-/* "http://127.0.0.1:port" is not the own origin where TLS is spoken. */
+/* "http://127.0.0.1:port" is not the server's own origin over TLS. */
 static int with_origin(peer *p, const char *scheme, uint16_t port) {
     char text[300];
     (void)snprintf(text, sizeof text,

@@ -95,7 +95,7 @@ static void await_end(void) {
 
 static const struct {
     const char *title, *request;
-    bool keeps;              /* it is answered later */
+    bool keeps;              /* the request is kept, and answered later */
     const char *wanted[3];
     size_t size;             /* of a file that must have arrived, too */
     size_t answers;

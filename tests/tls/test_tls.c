@@ -647,7 +647,7 @@ static void test_truncated(int how) {
     cut(r, how);
     (void)net_settle();
     net_wait(5001);
-    CHECK_LOG(how == CUT_HALF ? "c1:1002::n" : "c1:1006::n"); /* the half is not masked */
+    CHECK_LOG(how == CUT_HALF ? "c1:1002::n" : "c1:1006::n"); /* the half frame is not masked */
     r = dial_raw(&c, 0);
     cut(r, how);
     UNTIL(c->closed);
@@ -754,7 +754,7 @@ static void test_mismatch(void) {
     TLS_END();
 }
 
-/* By the name's addresses, whichever of them it listens on. */
+/* A client tries all addresses of localhost, whichever of them the server listens on. */
 static void test_localhost(void) {
     ws_client_config config;
     char url[100];
@@ -860,7 +860,7 @@ static void test_blocking_errors(void) {
     if (!test_begin("ws_connect over TLS: certificates that are not trusted, a server that has ended")
         || !test_posix("a child process"))
         return;
-    tls.ca_pem = certs.ca.pem; /* it wants a certificate */
+    tls.ca_pem = certs.ca.pem; /* the server wants a certificate */
     child = serve_in_child(&tls, &port);
     CHECK(child > 0 && port);
     (void)snprintf(url, sizeof url, "wss://127.0.0.1:%u/", (unsigned)port);
@@ -964,7 +964,7 @@ static void test_reasons_are_own(void) {
     CHECK_EQ(c->errors, 2);
     CHECK_EQ(c->error, WS_ERROR_TIMEOUT);
     CHECK(!tls_says(c->why, "trust|certificate"));
-    net_wait(5001); /* it may linger */
+    net_wait(5001); /* the connection may linger */
     net.now += 201;
     r = tls_accept(&certs.expired);
     UNTIL(c->errors == 3);

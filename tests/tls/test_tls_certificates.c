@@ -492,7 +492,7 @@ static void test_trials(void) {
     }
 }
 
-/* Lists of those further up need not be there; the list of its own issuer must. */
+/* Revocation lists of CAs further up may be missing; that of the certificate's own issuer may not. */
 static void test_lists(bool own_issuer) {
     ws_client_config config;
     tls_client *c;

@@ -417,7 +417,7 @@ static void test_renegotiation_by_server(void) {
     TLS_END();
 }
 
-/* A paused connection does not read, but TLS has to, to send: the write reads for itself. */
+/* A paused connection does not read, but TLS must read in order to send. So the write reads. */
 static void test_renegotiation_while_paused(void) {
     tls_client *c;
     peer *r;

@@ -26,7 +26,7 @@ typedef struct side {
 
 static wsi_memory memory;
 static size_t of_openssl; /* bytes that OpenSSL holds */
-static size_t fail_after; /* so many of its allocations, one fails; 0: none */
+static size_t fail_after; /* counts allocations down to the one that fails; 0: none */
 static side ours, theirs; /* a server's and a client's */
 static uint8_t room[4 * RECORD];
 
@@ -215,7 +215,7 @@ static void test_last(bool notified) {
     CHECK_EQ(get(&ours, text, sizeof text), 3);
     if (!notified)
         (void)BIO_new_file("/nowhere/at/all", "r"); /* leaves an error of the program's in OpenSSL's queue */
-    CHECK_EQ(ours.link.pending, notified); /* what ended it came with the bytes, so that the socket may not tell */
+    CHECK_EQ(ours.link.pending, notified); /* close_notify came with the bytes, so the socket may not report it */
     CHECK_EQ(get(&ours, text, sizeof text), notified ? WS_ENDED : WS_FAILED);
     if (!notified)
         CHECK_FAILED(&ours, WS_ERROR_CLOSED, "the connection ended within TLS");

@@ -466,7 +466,7 @@ static void test_one_after_the_other(void) {
         UNTIL(c->closed);
     }
     CHECK_EQ(contexts, 1);
-    c = dial(&tls); /* stays, and keeps its own */
+    c = dial(&tls); /* this client stays, and keeps its context */
     for (i = 0; i < COUNT(many); i++) {
         others[i] = certs_ca("Another CA", NULL);
         many[i] = tls;
