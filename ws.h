@@ -1947,7 +1947,7 @@ static bool wsi_text_token(wsi_slice text) {
     return text.size > 0;
 }
 
-/* Splits rest at the first c: *before is the text before it, *rest the text after it. false: there is no c. */
+/* Splits *rest at the first c: *before is the text before it, *rest the text after it. false: there is no c. */
 static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     const char *at = wsi_bytes_find(rest->data, c, rest->size);
     if (!at)
@@ -2012,7 +2012,7 @@ static bool wsi_text_number(wsi_slice text, wsi_size *number) {
 }
 
 #if !defined(WS_NO_JSON) || (!defined(WS_NO_SERVER) && !defined(WS_NO_NET))
-/* Reads the digits from index `from` to the end as a number of at most limit; false for anything else. */
+/* Reads the digits from index `from` to the end as a number of at most `limit`; false for anything else. */
 static bool wsi_text_digits(wsi_slice text, size_t from, uint64_t limit, uint64_t *number) {
     uint64_t value = 0;
     for (size_t i = from; i < text.size; i++) {
@@ -2072,7 +2072,7 @@ static int wsi_text_hex(char c) {
 #endif
 
 #ifndef WS_NO_NET
-/* Percent-decodes into out, at most text.size bytes. Returns the size; -1 for a bad escape or a zero byte. */
+/* Percent-decodes into `out`, at most text.size bytes. Returns the size; -1 for a bad escape or a zero byte. */
 static ptrdiff_t wsi_text_unescape(wsi_slice text, char *out) {
     size_t i, size = 0;
     for (i = 0; i < text.size; i++) {
@@ -2945,8 +2945,8 @@ static ptrdiff_t wsi_http_form_pair(wsi_slice pair, char *out) {
     return second < 0 ? -1 : first + second;
 }
 
-/* Decodes "a=b&c" into name, zero byte, value, zero byte, and so on. Skips empty pairs. out has room for 2 * size + 2.
-   Returns the size. A pair that cannot be decoded is skipped or, with strict, makes the result -1. */
+/* Decodes "a=b&c" into name, zero byte, value, zero byte, and so on. Skips empty pairs. `out` has room for 2 * size +
+   2. Returns the size. A pair that cannot be decoded is skipped or, with strict, makes the result -1. */
 static ptrdiff_t wsi_http_form(wsi_slice text, char *out, bool strict) {
     size_t size = 0;
     while (text.size) {
@@ -3519,7 +3519,7 @@ static void wsi_frame_mask(uint8_t *to, const uint8_t *from, size_t size, const 
         to[i] = from[i] ^ key[i & 3];
 }
 #else
-/* XORs fewer than 16 bytes. Eight or more are two overlapping words, both read before either is written. */
+/* XORs fewer than 16 bytes: 8 or more as two overlapping words, both of which are read before either is written. */
 static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, const uint8_t twice[8]) {
     uint8_t seen = 0;
     if (size >= 8) {
@@ -6658,7 +6658,7 @@ static unsigned wsi_deflate_sort(wsi_deflate *z, const uint16_t *frequency, unsi
 }
 
 /* Builds Huffman's tree over the sorted symbols. It joins the two lightest leaves or nodes until one node is left. Both
-   lists are sorted by weight. `second` receives each node's parent. The root is node count - 2. */
+   lists are sorted by weight. `second` receives each node's parent. The root is node `count - 2`. */
 static void wsi_deflate_tree(wsi_deflate *z, const uint16_t *frequency, unsigned count) {
     unsigned leaf = 0, node = 0, made, child;
     for (made = 0; made < count - 1; made++) {
@@ -11020,7 +11020,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
     size_t from, to;
     size_t charge; /* the memory that the node costs beside its bytes */
 #ifndef WS_NO_SERVER /* of a broadcast: */
-    wsi_droppable *droppable; /* the list that this node is in, too; NULL: it must not be dropped, or is partly sent */
+    wsi_droppable *droppable; /* the list that holds this node, too; NULL: never drop it, or it is partly sent */
     struct wsi_node *newer;   /* the next node in that list */
     uint8_t slow;             /* the room's ws_slow */
     bool later;               /* in extra->later, not in the connection's queue */
@@ -11184,7 +11184,7 @@ static ws_loop *wsi_conn_loop(const ws_conn *conn) { return wsi_conn_endpoint(co
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) { return (void)endpoint, false; }
 static bool wsi_conn_has_transport(const ws_conn *conn) { return (void)conn, false; }
 #else
-/* Whether its connections use section TLS, instead of plain TCP or a transport of the program. */
+/* Whether the endpoint's connections use section TLS, not plain TCP or a transport of the program. */
 static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
     return WSI_ADD_ON(endpoint->tls) && endpoint->transport && endpoint->transport->user == endpoint->tls;
 }
@@ -11638,7 +11638,7 @@ static size_t wsi_conn_consume(ws_conn *conn, size_t sent) {
     return sent;
 }
 
-/* Sends the queue, then tail, as far as the socket takes them. Returns how much of tail was sent, or WS_FAILED. */
+/* Sends the queue, then `tail`, as far as the socket takes them. Returns how much of `tail` was sent, or WS_FAILED. */
 static ptrdiff_t wsi_conn_push(ws_conn *conn, const ws_span *tail, size_t tail_count) {
     bool plain = !wsi_conn_has_transport(conn);
     for (;;) {
@@ -11690,7 +11690,7 @@ WSI_RARE bool wsi_conn_keep_unsent(ws_conn *conn, const ws_span *spans, size_t c
     return true;
 }
 
-/* Sends the queue, the gathered bytes, then extra, in one system call if possible. Queues a copy of the rest. */
+/* Sends the queue, the gathered bytes, then `extra`, in one system call if possible. Queues a copy of the rest. */
 static bool wsi_conn_write(ws_conn *conn, const ws_span *extra, size_t extra_count) {
     ws_loop *loop = wsi_conn_loop(conn);
     ws_span tail[3];
@@ -14218,7 +14218,7 @@ static wsi_slice wsi_request_buffer(const ws_request *request, int buffer) {
     return wsi_text((const char *)request->buffers[buffer].data, request->buffers[buffer].size);
 }
 
-/* Appends a header line: name, value, more, CRLF. */
+/* Appends a header line: `name`, `value`, `more`, CRLF. */
 static bool wsi_request_line(ws_request *request, const char *name, const char *value, const char *more) {
     return wsi_request_text(request, WSI_LINES, name) && wsi_request_text(request, WSI_LINES, value)
            && wsi_request_text(request, WSI_LINES, more) && wsi_request_text(request, WSI_LINES, "\r\n");
@@ -16126,7 +16126,7 @@ typedef struct wsi_sessions { /* one server's config, in one block */
     char cookie[1];   /* the cookie's name; the keys follow it */
 } wsi_sessions;
 
-/* Writes base64url without padding; out has room for size / 3 * 4 + 4. */
+/* Writes base64url without padding; `out` has room for size / 3 * 4 + 4. */
 static size_t wsi_session_encode(char *out, const void *data, size_t size) {
     size_t written = wsi_text_base64(out, (const uint8_t *)data, size), i;
     for (i = 0; i < written; i++)
@@ -16134,7 +16134,7 @@ static size_t wsi_session_encode(char *out, const void *data, size_t size) {
     return written - (3 - size % 3) % 3;
 }
 
-/* Decodes base64url into out, which has room for text.size bytes. -1: malformed, or unused bits are set. */
+/* Decodes base64url into `out`, which has room for text.size bytes. -1: malformed, or unused bits are set. */
 static ptrdiff_t wsi_session_decode(uint8_t *out, wsi_slice text) {
     static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0;
@@ -16161,7 +16161,7 @@ static bool wsi_session_sign(const wsi_sessions *sessions, const char *key, cons
            && wsi_session_encode(out, mac, sizeof mac) == WSI_SESSION_MAC;
 }
 
-/* Writes "name=encoded JSON.time.signature" into out, which is empty. */
+/* Writes "name=encoded JSON.time.signature" into `out`, which is empty. */
 static bool wsi_session_write(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice json,
                               uint64_t now) {
     wsi_slice name = wsi_text_z(sessions->cookie);
@@ -16192,7 +16192,7 @@ static bool wsi_session_signed(const wsi_sessions *sessions, wsi_slice text, con
     return good;
 }
 
-/* Reads a cookie's value into out, which is empty. false: altered, too old, or no memory. */
+/* Reads a cookie's value into `out`, which is empty. false: altered, too old, or no memory. */
 static bool wsi_session_read(const wsi_sessions *sessions, wsi_memory *memory, wsi_buffer *out, wsi_slice value,
                              uint64_t now) {
     size_t name = strlen(sessions->cookie);
@@ -17218,7 +17218,7 @@ static size_t wsi_url_normalize(wsi_slice *target, char *text) {
 }
 
 /* Resolves a reference, without its fragment, against a base that was parsed from text (RFC 3986 5.2). Dot segments are
-   not removed. out has room for both and one byte more. Returns the size. */
+   not removed. `out` has room for both and one byte more. Returns the size. */
 static size_t wsi_url_resolve(const wsi_url *base, wsi_slice text, wsi_slice reference, char *out) {
     size_t head = (size_t)(base->target.data - text.data), path = wsi_url_until(base->target, "?"), size;
     size_t scheme = wsi_url_until(reference, ":/?#");
@@ -18883,7 +18883,7 @@ static void wsi_trace_rejected(ws_socket descriptor, char *text, size_t size) {
 }
 
 /* Fills in a frame, and counts it for WS_TRACE_CLOSED. data: event->size bytes, which begin with the frame's header; if
-   event->status is set, a wsi_output. The payload of a received frame is unmasked into bytes. */
+   event->status is set, a wsi_output. The payload of a received frame is unmasked into `bytes`. */
 static void wsi_trace_frame(const ws_conn *conn, ws_trace_event *event, const void *data, uint8_t bytes[125]) {
     const wsi_output *output = event->status ? (const wsi_output *)data : NULL;
     const uint8_t *header = output ? output->header : (const uint8_t *)data;
