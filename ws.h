@@ -3445,7 +3445,7 @@ enum {
 };
 
 typedef struct wsi_frame {
-    wsi_size size; /* of the payload */
+    wsi_size size; /* the payload's size */
     uint8_t opcode, header_size, key[4];
     bool final, compressed;
 } wsi_frame;
@@ -4268,7 +4268,7 @@ static wsi_step wsi_engine_frame(wsi_engine *e, wsi_window *window, ws_event *ev
         bool compressed = wsi_codec_used(e) && (e->type ? e->compressed : frame.compressed);
         if ((!e->chunks && !compressed && frame.size > e->env->limits.message - e->message_size)
             || frame.size == (wsi_size)-1) /* in a bare engine, 4 GiB or more */
-            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* before any payload is kept */
+            return wsi_engine_fail(e, WS_ERROR_TOO_BIG, WS_CLOSE_TOO_BIG); /* refused before any payload is kept */
         wsi_engine_begin(e, window, &frame);
     }
     return wsi_engine_payload(e, window, event);
@@ -5457,7 +5457,7 @@ static size_t wsi_json_encode(uint32_t code, uint8_t bytes[4]) {
 
 /* Decodes an escape, or a pair of surrogates (RFC 8259 7), and moves *at past it. 0: a lone surrogate. */
 static size_t wsi_json_unescape(const uint8_t **at, const uint8_t *end, uint8_t bytes[4]) {
-    static const char meanings[] = "\b...\f.......\n...\r.\tu"; /* of the letters b to u */
+    static const char meanings[] = "\b...\f.......\n...\r.\tu"; /* the meanings of the letters b to u */
     const uint8_t *behind = wsi_json_escape(*at, end);
     int32_t code, low = -1;
     if (!behind)
@@ -5931,7 +5931,7 @@ typedef struct wsi_inflate {
     uint32_t length, distance;
     uint32_t literal_codes, distance_codes, length_codes, have; /* have: lengths read so far */
     uint8_t lengths[320];
-    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while code lengths are read, the table of their codes */
+    uint32_t literals[WSI_INFLATE_LITERAL_ROOM]; /* while code lengths are read: the table of their codes */
     uint32_t distances[WSI_INFLATE_DISTANCE_ROOM];
 } wsi_inflate;
 
@@ -6118,7 +6118,7 @@ static uint32_t wsi_inflate_sort(uint16_t *counts, uint16_t *symbols, const uint
     return greatest;
 }
 
-/* Builds the table of codes with these lengths (RFC 1951 3.2.2), which doubles at each further bit. false: invalid. */
+/* Builds the table of codes with these lengths (RFC 1951 3.2.2). Each further bit doubles it. false: invalid. */
 static bool wsi_inflate_build(uint32_t *table, const uint8_t *lengths, uint32_t size,
                               const wsi_inflate_alphabet *alphabet) {
     uint16_t counts[16], symbols[WSI_INFLATE_SYMBOLS];
@@ -6550,7 +6550,7 @@ typedef struct wsi_deflate_match { /* a match, and the number of literals before
 } wsi_deflate_match;
 
 typedef struct wsi_deflate_bits {
-    uint64_t bits; /* to be written, the lowest first */
+    uint64_t bits; /* bits still to write, the lowest first */
     unsigned count;
     uint8_t *at;
 } wsi_deflate_bits;
@@ -7191,7 +7191,7 @@ typedef struct wsi_decompressor { /* works on one message at a time */
     bool delivered; /* the program has the output, which will become history */
 } wsi_decompressor;
 
-typedef struct wsi_context { /* for a connection that keeps context, or is in the middle of a message */
+typedef struct wsi_context { /* the memory of a connection that keeps context, or is in the middle of a message */
     wsi_decompressor *decompressor;
     uint8_t *history; /* the last bytes of earlier messages, or of earlier chunks */
     size_t history_size, history_capacity;
@@ -9514,7 +9514,7 @@ typedef enum wsi_kind {
 typedef struct wsi_source { /* a descriptor and what the loop waits for on it */
     ws_link link;           /* first; link.interest: WS_READ | WS_WRITE */
 #if defined(_WIN32)
-    size_t place;           /* in the arrays of wsi_poll, from 1; 0: not polled */
+    size_t place;           /* its place in the arrays of wsi_poll, from 1; 0: not polled */
 #endif
 } wsi_source;
 
@@ -9692,9 +9692,9 @@ typedef struct wsi_event {
 typedef struct wsi_poll {
     int highest;                             /* the highest descriptor in select's sets; -1: none */
 #ifndef WS_NO_EPOLL
-    bool moved;                              /* to epoll or kqueue; descriptors that they refuse stay with select */
+    bool moved;                              /* moved to epoll or kqueue; select keeps what these refuse */
     int limit;                               /* a descriptor above this one makes the poller move */
-    int descriptor;                          /* of epoll or kqueue; -1: none */
+    int descriptor;                          /* epoll's or kqueue's; -1: none */
     int most;                                /* the highest descriptor registered there so far */
     int found, given;                        /* events of this round, and how many of them next has returned */
     wsi_event events[WSI_POLL_EVENTS];
@@ -10114,7 +10114,7 @@ typedef enum wsi_timer_kind {
 
 typedef struct wsi_timer { /* kept small, as each connection has one */
     uint64_t at;
-    uint32_t place; /* in the heap, from 1; 0: not set */
+    uint32_t place; /* its place in the heap, from 1; 0: not set */
     uint8_t kind;   /* wsi_timer_kind: the loop calls loop->fire[kind] */
 } wsi_timer;
 
@@ -10190,7 +10190,7 @@ struct ws_loop {
     wsi_table watches;
 #endif
     ws_id newest_timer;
-    wsi_timer deadline; /* of ws_shutdown */
+    wsi_timer deadline; /* when ws_shutdown drops what is left */
 #ifndef WS_NO_CLIENT
     wsi_lookup lookups[WSI_LOOKUPS];
     struct wsi_client *lookup_first, *lookup_last; /* the queue of clients that wait for a free look-up */
@@ -10211,7 +10211,7 @@ struct ws_loop {
     size_t spare_count, spare;    /* spare: bytes in these, and those by which the receive buffer grew */
 #endif
     uint64_t spare_used;          /* when spare memory was last used; 0: there is none */
-    wsi_codec codec;    /* of permessage-deflate */
+    wsi_codec codec;    /* permessage-deflate */
 #ifndef WS_NO_JSON
     wsi_buffer printed; /* output of ws_send_json, ws_send_html and the like */
 #endif
@@ -10424,7 +10424,7 @@ WSI_RARE uint64_t wsi_spare_expire(ws_loop *loop, uint64_t pause) {
 
 /* Makes room in the heap for one more timer, so that setting it never fails. */
 static bool wsi_timer_reserve(ws_loop *loop) {
-    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* for it and loop->deadline */
+    if (!wsi_buffer_reserve(&loop->memory, &loop->timers, 2 * sizeof *loop->heap)) /* and for loop->deadline */
         return false;
     loop->timers.size += sizeof *loop->heap;
     loop->heap = (wsi_timer **)(void *)loop->timers.data;
@@ -11019,7 +11019,7 @@ typedef struct wsi_node { /* a part of a block, in one queue */
     wsi_block *block;
     size_t from, to;
     size_t charge; /* the memory that the node costs beside its bytes */
-#ifndef WS_NO_SERVER /* of a broadcast: */
+#ifndef WS_NO_SERVER /* for broadcasts: */
     wsi_droppable *droppable; /* the list that holds this node, too; NULL: never drop it, or it is partly sent */
     struct wsi_node *newer;   /* the next node in that list */
     uint8_t slow;             /* the room's ws_slow */
@@ -11056,7 +11056,7 @@ typedef struct wsi_extra { /* fields that few connections need */
 } wsi_extra;
 
 typedef struct wsi_strings { /* subprotocol and parameters, each zero-terminated */
-    size_t size;           /* of the whole allocation */
+    size_t size;           /* the size of the whole allocation */
     char text[1];
 } wsi_strings;
 
@@ -11139,7 +11139,7 @@ struct ws_conn {
     uint32_t pause_reasons : 2; /* further reasons not to read: WSI_BY_PROGRAM, WSI_BY_RATE */
     uint32_t swapped : 2;   /* WS_READ: reading waits until the socket is writable; WS_WRITE: the reverse */
     bool is_due WSI_BIT;        /* in loop->due, to send a broadcast or an answer, or to end */
-    bool is_ending WSI_BIT;     /* to end when the round ends */
+    bool is_ending WSI_BIT;     /* conn ends when the round ends */
     bool closed WSI_BIT;        /* on_close has been called; the socket may linger */
     bool broken WSI_BIT;        /* the transport failed, or is not needed any more */
     bool eof WSI_BIT;           /* the peer has ended its stream */
@@ -11167,7 +11167,7 @@ enum {
 #else
     WSI_SLAB_CONNS = 32,
     WSI_SMALL = 4096,        /* held bytes up to this size move into the receive buffer, which is larger */
-    WSI_LARGE = 16000,       /* from this size on a system call is cheaper than a copy; less than a buffer's size */
+    WSI_LARGE = 16000,       /* from this size on, a system call costs less than a copy; a buffer is larger */
     WSI_ARENA = 64 << 10,    /* the block that small broadcasts share */
     WSI_FREE_NODES = 1024,   /* the most nodes kept for reuse; with more connections, one for each */
 #endif
@@ -11516,7 +11516,7 @@ WSI_RARE ptrdiff_t wsi_conn_transmit(ws_conn *conn, const ws_span *spans, size_t
     size_t total = 0, span = 0, offset = 0;
     ptrdiff_t sent = 1;
     if (!link->session)
-        return WS_FAILED; /* without a session nothing may be sent: no data would be encrypted */
+        return WS_FAILED; /* without a session nothing may be sent: nothing would be encrypted */
     conn->swapped &= WS_READ;
     link->wants = WS_WRITE;
     if (!count) /* the transport itself may have unsent bytes */
@@ -13198,7 +13198,7 @@ struct ws_server {
     struct wsi_hook *hooks, **last_hook;
     wsi_table rooms, memberships;
     size_t open_count;
-    wsi_buffer path;       /* of the current request, decoded: the path, then the query's pairs */
+    wsi_buffer path;       /* the current request's, decoded: the path, then the query's pairs */
     const char *origins, *hosts;
     const wsi_forward_calls *forward; /* NULL: no proxy is trusted, and there are no limits */
 #ifndef WS_NO_FORWARD
@@ -13739,7 +13739,7 @@ static size_t wsi_route_take(wsi_convertor convertor, wsi_slice path, char stop)
     return i;
 }
 
-/* Whether the path matches; values has room for WSI_MAX_PARAMS. Takes time linear in both lengths. */
+/* Whether the path matches; values has room for WSI_MAX_PARAMS. Takes time linear in pattern and path. */
 static bool wsi_route_match(const char *text, wsi_slice path, wsi_slice *values, size_t *count) {
     wsi_slice pattern = wsi_text_z(text), name;
     *count = 0;
@@ -15646,8 +15646,8 @@ WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern,
 
 /* --- origins, methods, bodies --- */
 
-/* Whether the page may send this request. Browsers send Origin with methods that change something. It is "null" if the
-   page hides it; old browsers send none. */
+/* Whether the page may send this request. Browsers send Origin with methods that change something. Origin is "null" if
+   the page hides it; old browsers send none. */
 static bool wsi_web_origin(const ws_request *request, bool secure, wsi_why *why) {
     const wsi_request *head = request->head;
     const char *origins = request->route->origins ? request->route->origins : request->server->origins;
@@ -15707,7 +15707,7 @@ static void wsi_web_await_body(ws_request *request) {
         wsi_request_status(request, 503);
         return;
     }
-    request->server->endpoint.loop->arriving.used += kept->size; /* until the body is complete */
+    request->server->endpoint.loop->arriving.used += kept->size; /* counts until the body is complete */
     wsi_body_want(&conn->engine, wsi_request_window(request));
     wsi_conn_tick(conn);
 }
@@ -17281,7 +17281,7 @@ typedef struct wsi_client {
                                 wsi_client_launch; transport: NULL, or the address of the copy below */
     const char *url;
     const char **headers;    /* ends with NULL; the text follows in the same block */
-    size_t headers_size;     /* of that block */
+    size_t headers_size;     /* the size of that block */
     ws_transport transport;  /* the program's, or TLS's */
     wsi_buffer hop;          /* the URL to connect to, with the value of Host after it */
     wsi_url server, proxy;   /* slices of hop, and of config.proxy */
@@ -17294,7 +17294,7 @@ typedef struct wsi_client {
     char looked_up[256];     /* the host and port of that look-up */
     uint64_t looked_up_port;
     struct wsi_client *lookup_previous, *lookup_next; /* set while lookup_queued */
-    uint64_t deadline;       /* for looking up the name, connecting and passing the proxy */
+    uint64_t deadline;       /* when looking up, connecting and passing the proxy must be done */
     uint64_t opened_at;
     uint32_t pause;          /* ms before the next attempt; retry_after_ms comes on top */
     uint32_t retry_after_ms; /* the pause that the server asked for */
@@ -17321,7 +17321,7 @@ static void wsi_client_fail(wsi_client *client, ws_error error) { wsi_conn_break
 
 /* Appends a line with credentials (RFC 7617), which are given percent-encoded. name: "Authorization: Basic ". */
 static bool wsi_dial_basic(wsi_memory *memory, wsi_buffer *lines, const char *name, wsi_slice credentials) {
-    size_t most = credentials.size / 3 * 4 + 8; /* in base64 */
+    size_t most = credentials.size / 3 * 4 + 8; /* their size in base64 */
     if (!wsi_buffer_append(memory, lines, name, strlen(name))
         || !wsi_buffer_reserve(memory, lines, most + credentials.size + 1))
         return false;
