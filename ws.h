@@ -2250,7 +2250,7 @@ static bool wsi_sha1_block_fast(uint32_t hash[5], const uint32_t words[16]) {
 }
 #endif
 
-/* w: the block's words, and room for the expanded ones. */
+/* Hashes a block. w: its words, and room for the expanded ones. */
 static void wsi_sha1_block(uint32_t hash[5], uint32_t w[80]) {
     if (wsi_sha1_block_fast(hash, w))
         return;
@@ -7095,7 +7095,7 @@ static void wsi_deflate_reset(wsi_deflate *z) {
     z->filled = z->used = z->literals = z->plain = z->extra = 0;
 }
 
-/* z: wsi_deflate_size bytes, aligned for any type, which must not move. */
+/* Makes a compressor in z: wsi_deflate_size bytes, aligned for any type, which must not move. */
 static void wsi_deflate_init(wsi_deflate *z, int level, int window_bits, bool takeover) {
     const wsi_deflate_level *pick = wsi_deflate_pick(level);
     memset(z, 0, sizeof *z);
@@ -9145,7 +9145,7 @@ static ws_error wsi_platform_listen_on(const struct addrinfo *address, const ws_
     return error;
 }
 
-/* *why: the option that this system lacks, or that the host cannot be resolved. */
+/* Opens a listening socket. *why: the option that this system lacks, or that the host cannot be resolved. */
 static ws_error wsi_platform_listen(const ws_server_config *config, ws_socket *listener, const char **why) {
     struct addrinfo *addresses = NULL, *address;
     ws_error error = WS_ERROR_ADDRESS;
@@ -9357,7 +9357,7 @@ static ws_error wsi_platform_remove_stale(const struct sockaddr_un *address, con
     return WS_ERROR_IN_USE;
 }
 
-/* *id: the file that bind creates. *why: the system's error, or what is at the path already. */
+/* Opens a listening socket. *id: the file that bind creates. *why: the error, or what is at the path already. */
 static ws_error wsi_platform_listen_unix(const ws_server_config *config, int *listener, wsi_file_id *id,
                                          const char **why) {
     struct sockaddr_un address;
@@ -10465,7 +10465,7 @@ static void wsi_timer_clear(ws_loop *loop, wsi_timer *timer) {
     wsi_timer_sift(loop, last);
 }
 
-/* at UINT64_MAX: stops the timer. */
+/* Sets when the timer fires. at UINT64_MAX: stops the timer. */
 static void wsi_timer_set(ws_loop *loop, wsi_timer *timer, uint64_t at) {
     if (at == UINT64_MAX) {
         wsi_timer_clear(loop, timer);
@@ -10680,7 +10680,7 @@ static void wsi_loop_end_round(ws_loop *loop) {
         loop->stopped = true;
 }
 
-/* false: the poller failed. A signal is no failure: the wait ends with nothing ready. */
+/* Waits for ready sources. false: the poller failed. A signal is no failure: the wait ends with nothing ready. */
 WSI_INLINE bool wsi_loop_wait(ws_loop *loop, uint64_t milliseconds) {
     loop->found = wsi_poll_wait(&loop->poll, milliseconds);
     return loop->found >= 0 || wsi_platform_interrupted() || wsi_loop_fail(loop, WS_ERROR_SYSTEM);
@@ -10824,7 +10824,7 @@ static void *wsi_loop_resize_arriving(void *user, void *block, size_t old_size, 
     return wsi_spare_resize(loop, block, old_size, new_size);
 }
 
-/* wakes: other threads may post, which wakes the loop. A blocking client's loop takes no posts. */
+/* Makes a loop. wakes: other threads may post, which wakes it. A blocking client's loop takes no posts. */
 static ws_loop *wsi_loop_new(const ws_loop_config *config, bool wakes) {
     ws_loop_config all;
     wsi_memory memory;
@@ -11192,7 +11192,7 @@ static bool wsi_endpoint_is_tls(const wsi_endpoint *endpoint) {
 static bool wsi_conn_has_transport(const ws_conn *conn) { return conn->source.link.kind == WSI_KIND_THROUGH; }
 #endif
 
-/* NULL: the connection is a server's. */
+/* What only a client's connection has; NULL: the connection is a server's. */
 #ifndef WS_NO_CLIENT
 static wsi_dialer *wsi_conn_dialer(const ws_conn *conn) { return wsi_conn_endpoint(conn)->dialer; }
 #else
@@ -11594,7 +11594,7 @@ WSI_RARE ws_error wsi_conn_failure(ws_conn *conn) {
 }
 #endif /* WS_NO_TRANSPORT */
 
-/* plain: there is no transport. */
+/* Receives bytes. plain: there is no transport. */
 WSI_INLINE ptrdiff_t wsi_conn_receive(ws_conn *conn, uint8_t *data, size_t size, bool plain) {
     return plain || !wsi_conn_has_transport(conn) ? wsi_tcp_read(&conn->source.link, data, size)
                                                   : wsi_conn_receive_through(conn, data, size);
@@ -12035,7 +12035,7 @@ WSI_INLINE bool wsi_conn_deliver_quickly(ws_loop *loop, ws_conn *conn, const wsi
     return true;
 }
 
-/* droppable: the member's list; NULL: the broadcast is not to a room. */
+/* Delivers a broadcast to one member. droppable: the member's list; NULL: the broadcast is not to a room. */
 WSI_APART void wsi_conn_deliver(ws_conn *conn, const wsi_delivery *delivery, wsi_droppable *droppable) {
     bool later = conn->engine.sending;
     bool behind = delivery->slow == WS_SLOW_LATEST && (later || conn->blocked || conn->queue.charge > WSI_COPIED);
@@ -12618,7 +12618,7 @@ static void wsi_endpoint_add_stats(ws_stats *stats, const wsi_endpoint *endpoint
     }
 }
 
-/* loop NULL: all figures are zero. only: counts this server alone; NULL: all servers and clients. */
+/* Adds up statistics; loop NULL: all are zero. only: counts this server alone; NULL: all servers and clients. */
 static ws_stats wsi_endpoint_stats(const ws_loop *loop, const wsi_endpoint *only) {
     ws_stats stats;
     WS_ASSERT(wsi_loop_is_ours(loop));
@@ -12944,7 +12944,7 @@ WS_API bool ws_send(ws_conn *conn, ws_message message) {
     return (conn && wsi_conn_reply(conn, message)) || wsi_conn_send(conn, message);
 }
 
-/* text NULL: makes a message that is refused. */
+/* Makes a text message; text NULL: one that is refused. */
 static ws_message wsi_conn_text(const char *text) {
     ws_message message = {(const uint8_t *)text, text ? strlen(text) : 1, WS_TEXT};
     return message;
@@ -13293,7 +13293,7 @@ static uint32_t wsi_room_hash(const ws_server *server, const char *name, size_t 
     return (uint32_t)hash;
 }
 
-/* NULL: there is no such room; server and name may be NULL. */
+/* Finds a room. NULL: there is none of this name; server and name may be NULL. */
 static wsi_room *wsi_room_find(const ws_server *server, const char *name) {
     uint32_t hash = server && name ? wsi_room_hash(server, name, strlen(name)) : 0;
     wsi_chain *chain = server && name ? wsi_table_first(&server->rooms, hash) : NULL;
@@ -13332,7 +13332,7 @@ static uint32_t wsi_room_member_hash(const ws_conn *conn, const wsi_room *room) 
     return ((room->chain.hash ^ conn->number) * 0x9e3779b1u >> 7) ^ conn->number;
 }
 
-/* NULL: conn is no member of this room. */
+/* Finds a membership. NULL: conn is not in this room. */
 static wsi_member *wsi_room_membership(const ws_server *server, const ws_conn *conn, const wsi_room *room) {
     wsi_member *member = (wsi_member *)(void *)wsi_table_first(&server->memberships, wsi_room_member_hash(conn, room));
     while (member && (member->conn != conn || member->room != room))
@@ -13362,7 +13362,7 @@ static void wsi_room_leave(ws_server *server, wsi_member *member) {
     wsi_room_vanish(server, room);
 }
 
-/* false: no memory. */
+/* Adds a connection to a room. false: no memory. */
 static bool wsi_room_enter(ws_server *server, ws_conn *conn, wsi_room *room) {
     wsi_member *member = (wsi_member *)wsi_table_add(wsi_server_memory(server), &server->memberships,
                                                      wsi_room_member_hash(conn, room), sizeof *member);
@@ -16711,7 +16711,7 @@ static bool wsi_tls_expect_name(const wsi_tls_session *session) {
 static bool wsi_tls_expect_name(const wsi_tls_session *session) { return (void)session, true; }
 #endif
 
-/* host NULL: this end is the server. */
+/* Opens a session. host NULL: this end is the server. */
 static bool wsi_tls_open(ws_link *link, const char *host, void *user) {
     wsi_tls *tls = (wsi_tls *)user;
     size_t length = host ? strlen(host) : 0, size = sizeof(wsi_tls_session) + length;
@@ -18403,7 +18403,7 @@ static bool wsi_blocking_next(wsi_client *client, ws_event *event) {
     return false;
 }
 
-/* false: the connection has ended. If the loop has failed, ends the connection. */
+/* Whether the connection goes on. If the loop has failed, ends the connection. */
 static bool wsi_blocking_alive(wsi_client *client) {
     ws_error error = client->endpoint.loop->error;
     if (error)
