@@ -10612,7 +10612,7 @@ static bool wsi_loop_has_requests(const ws_loop *loop) {
 
 /* Runs one batch of posts, so that others get their turn. Runs all on a stop or shutdown, or if a timer is due. */
 static void wsi_loop_run_posts(ws_loop *loop, wsi_source *source, unsigned ready) {
-    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* posts per read; reads: a pipe holds no more posts than that */
+    enum { WSI_POSTS = 64, WSI_READS = 64 }; /* posts per read, and reads: a pipe holds no more than their product */
     wsi_post posts[WSI_POSTS];
     size_t i, count, reads = 0;
     (void)ready;

@@ -609,7 +609,7 @@ static void test_masks(void) {
     peer *p = raw_open(raw);
     for (i = 0; i < FRAMES; i++) {
         CHECK(ws_send_text(client.conn, "hello"));
-        if (i % 7 == 0) /* alone, and several in one write */
+        if (i % 7 == 0) /* some frames alone, others together in one write */
             (void)net_round(0);
     }
     (void)peer_wait(p, FRAMES * FRAME);

@@ -201,7 +201,7 @@ static void act(where in, ws_conn *self) {
     if (!plan.armed || plan.in != in)
         return;
     if (in != IN_CLOSE)
-        plan.armed = false; /* once */
+        plan.armed = false; /* acts only once */
     actions[plan.action].call(self);
 }
 
@@ -385,7 +385,7 @@ static void test_outside(void) {
         plan.closing = 9; /* on_close broadcasts */
         set_up(p);
         actions[action].call(did.server_freed ? NULL : net.conns[2]);
-        if (did.server_freed) /* all ended at once */
+        if (did.server_freed) /* all connections ended at once */
             CHECK_EQ(net.closed, net.opened);
         CHECK(net_settle());
         if (!did.server_freed && !did.ended)

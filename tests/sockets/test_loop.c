@@ -297,9 +297,9 @@ static void test_watch_wrong(void) {
 static void meddles(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user) {
     int reused;
     watched(loop, descriptor, ready, user);
-    CHECK(ws_watch(loop, descriptor, WS_NONE, NULL, NULL));      /* itself */
-    CHECK(ws_watch(loop, pairs[1][0], WS_NONE, NULL, NULL));     /* removed: must not be called */
-    CHECK(ws_watch(loop, pairs[2][0], WS_READ, watched, "new"));  /* another function */
+    CHECK(ws_watch(loop, descriptor, WS_NONE, NULL, NULL));      /* its own descriptor */
+    CHECK(ws_watch(loop, pairs[1][0], WS_NONE, NULL, NULL));     /* must not be called any more */
+    CHECK(ws_watch(loop, pairs[2][0], WS_READ, watched, "new"));  /* gets another function */
     CHECK(ws_watch(loop, pairs[3][0], WS_NONE, NULL, NULL));     /* its descriptor is reused */
     (void)close(pairs[3][0]);
     reused = dup(pairs[1][0]);

@@ -163,7 +163,7 @@ static void test_loops(void) {
     for (int i = 0; i < 4 * THREADS; i++) {
         fds[i] = client_connect(port);
         CHECK(fds[i] >= 0);
-        client_talk(fds[i], 1); /* alone in its room, or it would hear others */
+        client_talk(fds[i], 1); /* alone in its room, or it would hear other clients */
         (void)shutdown(fds[i], SHUT_WR);
         char rest;
         CHECK_EQ(recv(fds[i], &rest, 1, 0), 0);

@@ -166,7 +166,7 @@ static void test_changed(void) {
     memset(&source, 0, sizeof source);
     source.link.descriptor = ends[0];
     CHECK(wsi_poll_set(&poller, &source, WS_READ | WS_WRITE));
-    CHECK_EQ(wsi_poll_wait(&poller, 0), TEST_WINDOWS ? 1 : 2); /* select counts both */
+    CHECK_EQ(wsi_poll_wait(&poller, 0), TEST_WINDOWS ? 1 : 2); /* select counts a descriptor once for each set */
     CHECK(wsi_poll_set(&poller, &source, WS_READ));
     CHECK(wsi_poll_next(&poller, &ready) == &source);
     CHECK_EQ(ready, WS_READ);

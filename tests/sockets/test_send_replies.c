@@ -63,7 +63,7 @@ static void act(ws_conn *conn, ws_message message) {
     switch (below(12)) {
     case 0: other.type = WS_BINARY; break;
     case 1:
-        other.size = message.size / 2; /* from its front */
+        other.size = message.size / 2; /* the front half of the message */
         break;
     case 2:
         other.data += message.size / 2;
@@ -81,7 +81,7 @@ static void act(ws_conn *conn, ws_message message) {
         CHECK(ws_ping(to, "ping", 4));
         expect(to, 0x89, "ping", 4);
         return;
-    default: break; /* as it came */
+    default: break; /* sends the message as it came */
     }
     send_one(to, other);
 }
@@ -96,7 +96,7 @@ static void on_message(ws_conn *conn, ws_message message) {
     CHECK_EQ(message.data[message.size], 0);
     while (count--)
         act(conn, message);
-    CHECK_EQ(message.data[message.size], 0); /* and it is still what it was */
+    CHECK_EQ(message.data[message.size], 0); /* the message is unchanged by what was sent */
     CHECK(!message.size || message.data[0] == message.data[message.size - 1]);
 }
 
