@@ -1958,13 +1958,15 @@ static bool wsi_text_until(wsi_slice *rest, char c, wsi_slice *before) {
     return true;
 }
 
+#if !defined(WSI_BARE) && !defined(WS_NO_SERVER)
 /* Removes the text up to the first c, or all of it if there is no c. Returns what it removed, without the c. */
-static inline wsi_slice wsi_text_part(wsi_slice *rest, char c) {
+static wsi_slice wsi_text_part(wsi_slice *rest, char c) {
     wsi_slice part = *rest;
     if (!wsi_text_until(rest, c, &part))
         rest->size = 0;
     return part;
 }
+#endif
 
 /* Removes the next element from a comma-separated list; skips empty ones (RFC 9110 5.6.1). */
 static bool wsi_text_next(wsi_slice *list, wsi_slice *element) {
