@@ -5923,10 +5923,15 @@ typedef enum wsi_inflate_state {
     WSI_INFLATE_BROKEN
 } wsi_inflate_state;
 
+typedef struct wsi_inflate_source {
+    uint64_t bits;           /* read from the input but not used yet, the next one lowest */
+    uint32_t count;          /* the number of these bits; the bits above are 0, or the next input's */
+    const uint8_t *in, *end; /* the input of this call that is not read yet */
+} wsi_inflate_source;
+
 /* Zeroed once; wsi_inflate_start begins each message. Tables of fixed codes stay until other codes replace them. */
 typedef struct wsi_inflate {
-    uint64_t bits;  /* read from the input but not used yet, the next one lowest */
-    uint32_t count; /* the number of these bits; the bits above are 0, or the next input's */
+    wsi_inflate_source source;
     wsi_inflate_state state;
     bool final; /* the block's BFINAL */
     bool fixed; /* the tables hold the fixed codes */
@@ -5958,58 +5963,55 @@ typedef enum wsi_inflate_result {
 } wsi_inflate_result;
 
 static void wsi_inflate_start(wsi_inflate *z) {
-    z->bits = 0;
-    z->count = 0;
+    z->source.bits = 0;
+    z->source.count = 0;
     z->state = WSI_INFLATE_HEAD;
     z->final = false;
 }
 
 /* Whether the input ended with a complete block and a complete byte. Otherwise the message is truncated. */
-static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->count; }
+static bool wsi_inflate_ended(const wsi_inflate *z) { return z->state == WSI_INFLATE_HEAD && !z->source.count; }
 
 /* --- bits --- */
 
-/* Reads input: as many bytes as fit if eight can be loaded, else one. false: no input is left. */
-static inline bool wsi_inflate_fill(wsi_inflate *z, wsi_inflate_io *io) {
-    size_t bytes = 1;
-    if (io->in_size >= 8) {
-        z->bits |= wsi_bytes_little(io->in) << z->count;
-        bytes = (63 - z->count) >> 3;
-    } else if (io->in_size) {
-        z->bits |= (uint64_t)*io->in << z->count;
-    } else {
-        return false;
+/* Refills the bits. false: fewer than 48, the most that a length and a distance take. Unless careful, reads 8 bytes. */
+WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
+    uint32_t count = source->count & 63;
+    if (!careful || source->end - source->in >= 8) {
+        source->bits |= wsi_bytes_little(source->in) << count;
+        source->in += (63 - count) >> 3;
+        source->count = count | 56;
+        return true;
     }
-    io->in += bytes;
-    io->in_size -= bytes;
-    z->count += (uint32_t)bytes * 8;
-    return true;
+    for (; count < 48 && source->in < source->end; count += 8)
+        source->bits |= (uint64_t)*source->in++ << count;
+    source->count = count;
+    return count >= 48;
 }
+
+/* For the slow steps: one function for all, so that they stay small. */
+WSI_APART void wsi_inflate_more(wsi_inflate_source *source) { (void)wsi_inflate_refill(source, true); }
 
 /* Makes sure that at least `count` bits, up to 32, are there. false: input is missing. */
-static bool wsi_inflate_need(wsi_inflate *z, wsi_inflate_io *io, uint32_t count) {
-    while (z->count < count)
-        if (!wsi_inflate_fill(z, io))
-            return false;
-    return true;
+static bool wsi_inflate_need(wsi_inflate_source *source, uint32_t count) {
+    if (source->count < count)
+        wsi_inflate_more(source);
+    return source->count >= count;
 }
 
-static uint32_t wsi_inflate_take(wsi_inflate *z, uint32_t count) {
-    uint32_t value = (uint32_t)(z->bits & (((uint64_t)1 << count) - 1));
-    z->bits >>= count;
-    z->count -= count;
+static uint32_t wsi_inflate_take(wsi_inflate_source *source, uint32_t count) {
+    uint32_t value = (uint32_t)(source->bits & (((uint64_t)1 << count) - 1));
+    source->bits >>= count;
+    source->count -= count;
     return value;
 }
 
 /* Returns unused whole bytes to the input. They were all read in this call: the previous call left fewer bits than its
    next step needed, and that step has used them. */
-static void wsi_inflate_return(wsi_inflate *z, wsi_inflate_io *io) {
-    if (z->count >= 8) {
-        io->in -= z->count >> 3;
-        io->in_size += z->count >> 3;
-        z->count &= 7;
-    }
-    z->bits &= ((uint64_t)1 << z->count) - 1;
+static void wsi_inflate_return(wsi_inflate_source *source) {
+    source->in -= source->count >> 3;
+    source->count &= 7;
+    source->bits &= ((uint64_t)1 << source->count) - 1;
 }
 
 /* --- tables --- */
@@ -6028,15 +6030,14 @@ static inline uint32_t wsi_inflate_value(uint32_t entry, uint64_t bits) {
 
 /* Finds the entry of the code after `skip` bits. 0: input is missing. A look-up with too few bits finds an entry as
    well, which is valid only if it needs no more bits than there are. */
-static inline uint32_t wsi_inflate_peek(wsi_inflate *z, wsi_inflate_io *io, const uint32_t *table, uint32_t table_bits,
+static inline uint32_t wsi_inflate_peek(wsi_inflate_source *source, const uint32_t *table, uint32_t table_bits,
                                         uint32_t skip) {
-    for (;;) {
-        uint32_t entry = wsi_inflate_find(table, table_bits, z->bits >> skip);
-        if ((entry & 63) + skip <= z->count)
-            return entry;
-        if (!wsi_inflate_fill(z, io))
-            return 0;
+    uint32_t entry = wsi_inflate_find(table, table_bits, source->bits >> skip);
+    if ((entry & 63) + skip > source->count) {
+        wsi_inflate_more(source);
+        entry = wsi_inflate_find(table, table_bits, source->bits >> skip);
     }
+    return (entry & 63) + skip <= source->count ? entry : 0;
 }
 
 /* What symbols mean: those below `plain` are literals, the others have a base, and extra bits or marks. */
@@ -6176,66 +6177,66 @@ static void wsi_inflate_fix(wsi_inflate *z) {
     z->state = WSI_INFLATE_SYMBOL;
 }
 
-static wsi_inflate_result wsi_inflate_head(wsi_inflate *z, wsi_inflate_io *io) {
-    if (!wsi_inflate_need(z, io, 3))
+static wsi_inflate_result wsi_inflate_head(wsi_inflate *z) {
+    if (!wsi_inflate_need(&z->source, 3))
         return WSI_INFLATE_INPUT;
-    z->final = wsi_inflate_take(z, 1) != 0;
-    uint32_t type = wsi_inflate_take(z, 2);
+    z->final = wsi_inflate_take(&z->source, 1) != 0;
+    uint32_t type = wsi_inflate_take(&z->source, 2);
     if (type == 3)
         return WSI_INFLATE_BAD;
     z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
     if (type == 1)
         wsi_inflate_fix(z);
     if (type == 0) {
-        wsi_inflate_return(z, io);
-        (void)wsi_inflate_take(z, z->count); /* the rest of the byte */
+        wsi_inflate_return(&z->source);
+        (void)wsi_inflate_take(&z->source, z->source.count); /* the rest of the byte */
     }
     return WSI_INFLATE_NEXT;
 }
 
-static wsi_inflate_result wsi_inflate_end(wsi_inflate *z, wsi_inflate_io *io) {
+static wsi_inflate_result wsi_inflate_end(wsi_inflate *z) {
     z->state = WSI_INFLATE_HEAD;
     if (!z->final)
         return WSI_INFLATE_NEXT;
-    wsi_inflate_return(z, io);
+    wsi_inflate_return(&z->source);
     wsi_inflate_start(z);
     return WSI_INFLATE_DONE;
 }
 
-static wsi_inflate_result wsi_inflate_sizes(wsi_inflate *z, wsi_inflate_io *io) {
-    if (!wsi_inflate_need(z, io, 32))
+static wsi_inflate_result wsi_inflate_sizes(wsi_inflate *z) {
+    if (!wsi_inflate_need(&z->source, 32))
         return WSI_INFLATE_INPUT;
-    z->length = wsi_inflate_take(z, 16);
-    if (wsi_inflate_take(z, 16) != (z->length ^ 0xffff))
+    z->length = wsi_inflate_take(&z->source, 16);
+    if (wsi_inflate_take(&z->source, 16) != (z->length ^ 0xffff))
         return WSI_INFLATE_BAD;
-    wsi_inflate_return(z, io);
+    wsi_inflate_return(&z->source);
     z->state = WSI_INFLATE_STORED;
     return WSI_INFLATE_NEXT;
 }
 
 static wsi_inflate_result wsi_inflate_stored(wsi_inflate *z, wsi_inflate_io *io) {
-    size_t room = io->out_capacity - io->out_size, part = z->length;
+    wsi_inflate_source *source = &z->source;
+    size_t room = io->out_capacity - io->out_size, left = (size_t)(source->end - source->in), part = z->length;
     if (!z->length)
-        return wsi_inflate_end(z, io);
-    if (!io->in_size || !room)
-        return io->in_size ? WSI_INFLATE_OUTPUT : WSI_INFLATE_INPUT;
+        return wsi_inflate_end(z);
+    if (!left || !room)
+        return left ? WSI_INFLATE_OUTPUT : WSI_INFLATE_INPUT;
     part = part < room ? part : room;
-    part = part < io->in_size ? part : io->in_size;
-    memcpy(io->out + io->out_size, io->in, part);
-    io->in += part;
-    io->in_size -= part;
+    part = part < left ? part : left;
+    memcpy(io->out + io->out_size, source->in, part);
+    source->in += part;
     io->out_size += part;
     z->length -= (uint32_t)part;
     return WSI_INFLATE_NEXT;
 }
 
 /* Reads the numbers of codes of a dynamic block (RFC 1951 3.2.7). */
-static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io) {
-    if (!wsi_inflate_need(z, io, 14))
+static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z) {
+    if (!wsi_inflate_need(&z->source, 14))
         return WSI_INFLATE_INPUT;
-    z->literal_codes = wsi_inflate_take(z, 5) + 257;
-    z->distance_codes = wsi_inflate_take(z, 5) + 1;
-    z->length_codes = wsi_inflate_take(z, 4) + 4;
+    z->literal_codes = wsi_inflate_take(&z->source, 5) + 257;
+    z->distance_codes = wsi_inflate_take(&z->source, 5) + 1;
+    z->length_codes = wsi_inflate_take(&z->source, 4) + 4;
     if (z->literal_codes > 286 || z->distance_codes > 30)
         return WSI_INFLATE_BAD;
     memset(z->lengths, 0, 19);
@@ -6248,13 +6249,13 @@ static wsi_inflate_result wsi_inflate_counts(wsi_inflate *z, wsi_inflate_io *io)
 /* The order in which the lengths of the codes for lengths are sent (RFC 1951 3.2.7). */
 static const uint8_t wsi_inflate_lengths_order[19] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
 
-static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) {
+static wsi_inflate_result wsi_inflate_order(wsi_inflate *z) {
     static const uint16_t repeats[3] = {3, 3, 11}, extra[3] = {2 | WSI_INFLATE_PREVIOUS, 3, 7};
     static const wsi_inflate_alphabet alphabet = {16, WSI_INFLATE_LENGTH_BITS, repeats, extra};
     for (; z->have < z->length_codes; z->have++) {
-        if (!wsi_inflate_need(z, io, 3))
+        if (!wsi_inflate_need(&z->source, 3))
             return WSI_INFLATE_INPUT;
-        z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(z, 3);
+        z->lengths[wsi_inflate_lengths_order[z->have]] = (uint8_t)wsi_inflate_take(&z->source, 3);
     }
     if (!wsi_inflate_build(z->literals, z->lengths, 19, &alphabet)
         || (z->literals[0] | z->literals[1]) & WSI_INFLATE_WRONG) /* the code for lengths must be complete */
@@ -6264,20 +6265,20 @@ static wsi_inflate_result wsi_inflate_order(wsi_inflate *z, wsi_inflate_io *io) 
     return WSI_INFLATE_NEXT;
 }
 
-static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z, wsi_inflate_io *io) {
+static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z) {
     uint32_t all = z->literal_codes + z->distance_codes;
     while (z->have < all) {
-        uint32_t times, entry = wsi_inflate_peek(z, io, z->literals, WSI_INFLATE_LENGTH_BITS, 0);
+        uint32_t times, entry = wsi_inflate_peek(&z->source, z->literals, WSI_INFLATE_LENGTH_BITS, 0);
         uint8_t length = 0;
         if (!entry)
             return WSI_INFLATE_INPUT;
         if (entry & WSI_INFLATE_LITERAL) {
             z->lengths[z->have++] = entry >> 16 & 15;
-            (void)wsi_inflate_take(z, entry & 63);
+            (void)wsi_inflate_take(&z->source, entry & 63);
             continue;
         }
-        times = wsi_inflate_value(entry, z->bits);
-        (void)wsi_inflate_take(z, entry & 63);
+        times = wsi_inflate_value(entry, z->source.bits);
+        (void)wsi_inflate_take(&z->source, entry & 63);
         if (times > all - z->have || (!z->have && entry & WSI_INFLATE_PREVIOUS))
             return WSI_INFLATE_BAD;
         if (entry & WSI_INFLATE_PREVIOUS)
@@ -6333,28 +6334,6 @@ static wsi_inflate_result wsi_inflate_write(wsi_inflate *z, wsi_inflate_io *io) 
     return WSI_INFLATE_NEXT;
 }
 
-/* The fast loop's own copy of the input's state, which stays in registers. */
-typedef struct wsi_inflate_source {
-    uint64_t bits;
-    uint32_t count;
-    const uint8_t *in, *end;
-} wsi_inflate_source;
-
-/* Refills the bits. false: fewer than 48, the most that a length and a distance take. Unless careful, reads 8 bytes. */
-WSI_INLINE bool wsi_inflate_refill(wsi_inflate_source *source, bool careful) {
-    uint32_t count = source->count & 63;
-    if (!careful || source->end - source->in >= 8) {
-        source->bits |= wsi_bytes_little(source->in) << count;
-        source->in += (63 - count) >> 3;
-        source->count = count | 56;
-        return true;
-    }
-    for (; count < 48 && source->in < source->end; count += 8)
-        source->bits |= (uint64_t)*source->in++ << count;
-    source->count = count;
-    return count >= 48;
-}
-
 WSI_INLINE void wsi_inflate_skip(wsi_inflate_source *source, uint32_t entry) {
     source->bits >>= entry & 63;
     source->count -= entry;
@@ -6377,7 +6356,7 @@ enum { WSI_INFLATE_ROUND_IN = 16, WSI_INFLATE_ROUND_OUT = 2 + 258 + 31 };
 /* Runs while there is input and room for a round or, if careful, for 48 bits and two literals. It leaves all but
    literals and matches to the slow steps. It looks up the next entry before it copies a match. */
 WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *io, bool careful) {
-    wsi_inflate_source source = {z->bits, z->count, io->in, io->in + io->in_size};
+    wsi_inflate_source source = z->source; /* a copy, which stays in registers */
     const wsi_inflate_io base = *io; /* a local copy: the compiler knows that written bytes cannot change it */
     const uint32_t literal_mask = ((uint32_t)1 << WSI_INFLATE_LITERAL_BITS) - 1;
     uint8_t *out = base.out + base.out_size, *out_end = base.out + base.out_capacity;
@@ -6436,27 +6415,25 @@ WSI_INLINE wsi_inflate_result wsi_inflate_loop(wsi_inflate *z, wsi_inflate_io *i
             break;
     }
     io->out_size = (size_t)(out - io->out);
-    io->in_size = (size_t)(source.end - source.in);
-    io->in = source.in;
-    z->bits = source.bits;
-    z->count = source.count & 63;
+    source.count &= 63;
+    z->source = source;
     return result;
 }
 
 static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_result result = WSI_INFLATE_NEXT;
-    size_t room = io->out_capacity - io->out_size;
-    if (io->in_size >= WSI_INFLATE_ROUND_IN && room >= WSI_INFLATE_ROUND_OUT)
+    size_t room = io->out_capacity - io->out_size, left = (size_t)(z->source.end - z->source.in);
+    if (left >= WSI_INFLATE_ROUND_IN && room >= WSI_INFLATE_ROUND_OUT)
         result = wsi_inflate_loop(z, io, false);
-    else if (io->in_size + (z->count >> 3) >= 6 && room >= 2)
+    else if (left + (z->source.count >> 3) >= 6 && room >= 2)
         result = wsi_inflate_loop(z, io, true);
     if (result != WSI_INFLATE_NEXT)
         return result;
-    uint32_t entry = wsi_inflate_peek(z, io, z->literals, WSI_INFLATE_LITERAL_BITS, 0), size = entry & 63;
+    uint32_t entry = wsi_inflate_peek(&z->source, z->literals, WSI_INFLATE_LITERAL_BITS, 0), size = entry & 63;
     if (!entry)
         return WSI_INFLATE_INPUT;
     if (entry & WSI_INFLATE_LITERAL) {
-        (void)wsi_inflate_take(z, size);
+        (void)wsi_inflate_take(&z->source, size);
         z->length = entry >> 16 & 255;
         z->state = WSI_INFLATE_WRITE;
         return wsi_inflate_write(z, io);
@@ -6464,30 +6441,32 @@ static wsi_inflate_result wsi_inflate_symbol(wsi_inflate *z, wsi_inflate_io *io)
     if (entry & WSI_INFLATE_WRONG)
         return WSI_INFLATE_BAD;
     if (entry & WSI_INFLATE_END) {
-        (void)wsi_inflate_take(z, size);
-        return wsi_inflate_end(z, io);
+        (void)wsi_inflate_take(&z->source, size);
+        return wsi_inflate_end(z);
     }
-    uint32_t other = wsi_inflate_peek(z, io, z->distances, WSI_INFLATE_DISTANCE_BITS, size);
+    uint32_t other = wsi_inflate_peek(&z->source, z->distances, WSI_INFLATE_DISTANCE_BITS, size);
     if (!other || other & WSI_INFLATE_WRONG)
         return other ? WSI_INFLATE_BAD : WSI_INFLATE_INPUT;
-    z->length = wsi_inflate_value(entry, z->bits);
-    (void)wsi_inflate_take(z, size);
-    z->distance = wsi_inflate_value(other, z->bits);
-    (void)wsi_inflate_take(z, other & 63);
+    z->length = wsi_inflate_value(entry, z->source.bits);
+    (void)wsi_inflate_take(&z->source, size);
+    z->distance = wsi_inflate_value(other, z->source.bits);
+    (void)wsi_inflate_take(&z->source, other & 63);
     return wsi_inflate_copy(z, io);
 }
 
 /* Runs until it needs input or room, or a final block ends. After DONE or OUTPUT call it again to continue. */
 static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
     wsi_inflate_result result = WSI_INFLATE_NEXT;
+    z->source.in = io->in;
+    z->source.end = io->in_size ? io->in + io->in_size : io->in; /* no input may be NULL */
     while (result == WSI_INFLATE_NEXT) {
         switch (z->state) {
-        case WSI_INFLATE_HEAD: result = wsi_inflate_head(z, io); break;
-        case WSI_INFLATE_SIZES: result = wsi_inflate_sizes(z, io); break;
+        case WSI_INFLATE_HEAD: result = wsi_inflate_head(z); break;
+        case WSI_INFLATE_SIZES: result = wsi_inflate_sizes(z); break;
         case WSI_INFLATE_STORED: result = wsi_inflate_stored(z, io); break;
-        case WSI_INFLATE_COUNTS: result = wsi_inflate_counts(z, io); break;
-        case WSI_INFLATE_ORDER: result = wsi_inflate_order(z, io); break;
-        case WSI_INFLATE_LENGTHS: result = wsi_inflate_lengths(z, io); break;
+        case WSI_INFLATE_COUNTS: result = wsi_inflate_counts(z); break;
+        case WSI_INFLATE_ORDER: result = wsi_inflate_order(z); break;
+        case WSI_INFLATE_LENGTHS: result = wsi_inflate_lengths(z); break;
         case WSI_INFLATE_SYMBOL: result = wsi_inflate_symbol(z, io); break;
         case WSI_INFLATE_WRITE: result = wsi_inflate_write(z, io); break;
         case WSI_INFLATE_COPY: result = wsi_inflate_copy(z, io); break;
@@ -6495,9 +6474,11 @@ static wsi_inflate_result wsi_inflate_run(wsi_inflate *z, wsi_inflate_io *io) {
         }
     }
     if (result == WSI_INFLATE_OUTPUT)
-        wsi_inflate_return(z, io);
+        wsi_inflate_return(&z->source);
     if (result == WSI_INFLATE_BAD)
         z->state = WSI_INFLATE_BROKEN;
+    io->in = z->source.in;
+    io->in_size = (size_t)(z->source.end - z->source.in);
     return result;
 }
 
