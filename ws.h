@@ -3,8 +3,7 @@
 
    ws.h - WebSockets for C in one header. MIT licence, text at the end.
 
-   In exactly one file of your program, before any other include:
-
+   In exactly one file of your program, write this before any other include:
        #define WS_IMPLEMENTATION
        #include "ws.h"
        #include <stdio.h>
@@ -20,7 +19,7 @@
            return error;
        }
 
-   and build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or without wss:// as
+   Build it with `cc -O2 echo.c -o echo -lssl -lcrypto`, or without wss:// with
    `cc -O2 -DWS_NO_TLS echo.c -o echo`. On Windows add -lws2_32 -lbcrypt, and for wss:// also -lcrypt32.
    Your other files include "ws.h" without the define.
 
@@ -47,11 +46,11 @@
                 enough. The library never prints, exits or touches signals.
    - Zero       A config field that is zero takes the default named in its comment.
 
-   FIRMWARE     Use the engine alone: WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON and one role.
-                `make firmware` measures examples/firmware.c on a Cortex-M4 (gcc -Os, newlib-nano).
-                Flash: 8,470 bytes as a server (17,470 without WS_SMALL), 7,850 as a client, 11,830 with both roles.
-                RAM: 200 bytes beside its memory, and 536 bytes of stack. With 1 KiB of memory a server accepts heads
-                of up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
+   FIRMWARE     Use the engine alone, in one role: define WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON
+                and WS_NO_CLIENT or WS_NO_SERVER. examples/firmware.c on a Cortex-M4 (`make firmware`, gcc -Os) takes
+                8,470 bytes of flash as a server (17,470 without WS_SMALL), 7,850 as a client, 11,830 with both roles,
+                536 bytes of stack, and 200 bytes of RAM besides the engine's memory. With 1 KiB of memory a server
+                accepts heads of up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
    CONTENTS     grep '^>> ' ws.h
 */
@@ -61,15 +60,15 @@
    Macros that change what is compiled. Everything else is a config field. Compile all files of a program with the same
    switches: they change the sizes of structs.
 
-     WS_IMPLEMENTATION   compile the functions in this source file
-     WS_API              put before each public function, such as static __attribute__((unused)); default: none
+     WS_IMPLEMENTATION   compiles the functions of ws.h into the source file that defines it
+     WS_API              what to write before each public function: static __attribute__((unused)); default: nothing
      WS_ASSERT(x)        checks for mistakes in your program (default: assert)
      WS_MINIMAL          the core with a server: every WS_NO_... except _NET, _SERVER, _ALLOC, _FAST and _TRANSPORT
-     WS_SMALL            small code instead of fast code, for firmware: the same protocol, limits and checks. Most
-                         statuses have no reason phrase, errors and refused Origins have no explanation, and with
+     WS_SMALL            small code instead of fast code, for firmware, with the same protocol, limits and checks. Most
+                         statuses have no reason phrase, error texts and refusals of an Origin do not explain, and with
                          WS_NO_HTTP responses have no Date. With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or
-                         more closes with 1009, a time limit above 24 days has no effect, connections close after an
-                         HTTP response, refusals have no body, an invalid element of config.origins matches nothing
+                         more gets 1009, a time limit above 24 days has no effect, the connection closes after an HTTP
+                         response, a refusal has no body, and an invalid element of config.origins matches nothing
      WS_NO_ALLOC         engines use only the memory that you give them; with WS_NO_NET realloc is not linked
      WS_NO_NET           the engine alone: no sockets, clock or operating system
      WS_NO_ENGINE        no public ws_engine; no effect with WS_NO_NET
@@ -78,13 +77,13 @@
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate); its config fields stay, without effect
-     WS_NO_TLS           no TLS, and no need for OpenSSL. The config fields stay; setting them fails with NO_TLS
-     WS_LWIP             uses lwIP's sockets (lwip/sockets.h) instead of POSIX's; implies WS_NO_TLS, WS_NO_EPOLL,
-                         WS_NO_HTTP and WS_NO_FORWARD. See LWIP
+     WS_NO_TLS           no TLS, and no need for OpenSSL. The config fields stay, but a server with a certificate, or a
+                         client with a wss: URL, fails with NO_TLS
+     WS_LWIP             lwIP's sockets (lwip/sockets.h) instead of POSIX's; see the section LWIP. Implies WS_NO_TLS,
+                         WS_NO_EPOLL, WS_NO_HTTP and WS_NO_FORWARD
      WS_NO_HOST          no ws_watch, ws_loop_descriptor, ws_loop_timeout, ws_loop_fds or ws_loop_dispatch
-     WS_NO_KEEP          no ws_keep, which answers a request later; has an effect only with WS_NO_HTTP
-     WS_NO_UNIX          no Unix sockets, no ws_listen_also: a server listens on one host and port. No sockets from or
-                         for another process (ws_server_config.descriptor, ws_hand_over)
+     WS_NO_KEEP          no ws_keep: a request must be answered in its callback; has an effect only with WS_NO_HTTP
+     WS_NO_UNIX          no Unix sockets, no ws_listen_also, no ws_hand_over, no ws_server_config.descriptor
      WS_NO_TRANSPORT     plain TCP only: no TLS, no ws_transport; has an effect only with WS_NO_CLIENT
      WS_NO_EPOLL         no epoll or kqueue: loops stay on select, with at most FD_SETSIZE descriptors
      WS_NO_DISPATCH      no detection of AVX2, AVX-512 and SHA instructions at run time (x86-64, gcc and clang), and
@@ -105,7 +104,7 @@
 #ifndef WS_H
 #define WS_H
 
-#ifdef WS_MINIMAL /* Some switches imply others. Add a new one to Makefile (WITHOUT), tests/sizes and README, too. */
+#ifdef WS_MINIMAL /* Some switches imply others. List a new one in Makefile (WITHOUT), tests/sizes and README, too. */
 #undef WS_NO_CLIENT
 #define WS_NO_CLIENT
 #undef WS_NO_JSON
@@ -135,7 +134,7 @@
 #endif
 #if defined(WS_MINIMAL) || defined(WS_LWIP) || (!(defined(__linux__) && defined(__GNUC__)) && !defined(__APPLE__) \
     && !defined(__FreeBSD__) && !defined(__OpenBSD__) && !defined(__NetBSD__) && !defined(__DragonFly__))
-#undef WS_NO_EPOLL /* tcc: epoll_event is not packed */
+#undef WS_NO_EPOLL /* nor with tcc, which does not pack epoll_event */
 #define WS_NO_EPOLL
 #endif
 #ifdef WS_SMALL
@@ -198,7 +197,7 @@
 #endif
 #endif
 
-#if defined(_WIN32) && !defined(WS_NO_NET) /* declare every function of Windows 7, but few macros */
+#if defined(_WIN32) && !defined(WS_NO_NET) /* windows.h then declares all functions of Windows 7, but few macros */
 #if !defined(_WIN32_WINNT)
 #define _WIN32_WINNT 0x0601
 #endif
@@ -230,7 +229,7 @@ typedef int ws_socket; /* a descriptor */
 #define WS_API
 #endif
 
-/* The compiler checks a format against its arguments. */
+/* Makes the compiler check a format against its arguments. */
 #if defined(__GNUC__)
 #define WS_PRINTF(format, first) __attribute__((__format__(__printf__, format, first)))
 #else
@@ -254,7 +253,7 @@ typedef enum ws_error {
     WS_ERROR_MEMORY,      /* the allocator failed, or the loop has reached max_memory */
     WS_ERROR_ARGUMENT,    /* an argument is NULL, out of range or malformed */
     WS_ERROR_STATE,       /* not possible now: the connection is not open, or a message in parts is unfinished */
-    WS_ERROR_BUFFERED,    /* too much is unsent already, or an engine's fixed memory is full */
+    WS_ERROR_BUFFERED,    /* too much is already waiting to be sent, or an engine's fixed memory is full */
     WS_ERROR_UTF8,        /* text is not valid UTF-8: yours, or the peer's */
     WS_ERROR_CLOSE_CODE,  /* a close code or reason that must not be sent */
     WS_ERROR_PATTERN,     /* a route's pattern is malformed */
@@ -284,7 +283,7 @@ typedef enum ws_error {
 #if !defined(WS_NO_TRANSPORT) || !defined(WS_NO_HTTP)
     WS_ERROR_TLS,         /* a certificate file cannot be used, or the TLS handshake failed */
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
-    WS_ERROR_NO_TLS,      /* wss: or a certificate, in a program built with WS_NO_TLS */
+    WS_ERROR_NO_TLS,      /* a wss: URL or a certificate is given, but the program was built with WS_NO_TLS */
 #endif
     WS_ERROR_FORMAT       /* a format string has an unknown conversion, or its result is not JSON */
 } ws_error;
@@ -296,7 +295,7 @@ typedef struct ws_loop ws_loop;       /* an event loop: sockets, timers and post
 typedef struct ws_server ws_server;   /* a listening port with its routes and rooms */
 typedef struct ws_conn ws_conn;       /* one WebSocket connection */
 typedef struct ws_request ws_request; /* an HTTP or WebSocket request that is not answered yet */
-typedef uint64_t ws_id;               /* a connection, timer or kept request; never reused; 0: none. Can exceed 2^53 */
+typedef uint64_t ws_id;               /* names a connection, timer or request; never reused; 0: none; can exceed 2^53 */
 
 typedef enum ws_type { WS_TEXT = 1, WS_BINARY = 2 } ws_type;
 
@@ -307,7 +306,7 @@ typedef struct ws_message {
     ws_type type;
 } ws_message;
 
-/* Part of a text; no zero byte follows it. data is NULL if it is absent, which differs from empty. */
+/* Part of a text; no zero byte follows it. If the text is absent, data is NULL; if it is empty, only size is 0. */
 typedef struct ws_slice {
     const char *data;
     size_t size;
@@ -330,7 +329,7 @@ typedef struct ws_close_info {
 
 /* Close codes (RFC 6455 7.4.1). You may send 1000 to 1003, 1007 to 1014, and 3000 to 4999. */
 #define WS_CLOSE_NORMAL 1000
-#define WS_CLOSE_GOING_AWAY 1001  /* the user leaves the page, or a client's loop shuts down */
+#define WS_CLOSE_GOING_AWAY 1001  /* the user has left the page, or a client's loop is shutting down */
 #define WS_CLOSE_PROTOCOL 1002    /* invalid frames */
 #define WS_CLOSE_UNSUPPORTED 1003 /* a type of message that the receiver cannot handle */
 #define WS_CLOSE_NONE 1005        /* never sent: the peer's close frame had no code */
@@ -339,7 +338,7 @@ typedef struct ws_close_info {
 #define WS_CLOSE_POLICY 1008      /* not allowed; a ws.h client reconnects only after its longest pause */
 #define WS_CLOSE_TOO_BIG 1009     /* a message over limits.message */
 #define WS_CLOSE_INTERNAL 1011    /* an error in the server */
-#define WS_CLOSE_RESTART 1012     /* the server restarts: ws_shutdown */
+#define WS_CLOSE_RESTART 1012     /* the server is restarting: see ws_shutdown */
 #define WS_CLOSE_TRY_LATER 1013   /* overload: the peer reads too slowly, or memory is short */
 #define WS_CLOSE_BAD_GATEWAY 1014 /* the server behind this one failed */
 
@@ -352,25 +351,25 @@ typedef enum ws_conn_state { WS_CONNECTING, WS_OPEN, WS_CLOSING, WS_CLOSED } ws_
 typedef struct ws_limits {
     size_t head;           /* head of a request or response: 16 KiB; a larger request gets 431 */
     size_t message;        /* a whole message: 16 MiB; a larger one closes the connection with 1009 */
-    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond it sends fail and reading pauses. The
+    size_t buffered;       /* unsent bytes of a connection: 4 MiB; beyond that, sends fail and reading pauses. The
                               overhead of many small queued broadcasts is limited separately, to the same size */
-    uint32_t handshake_ms; /* from connecting, or a later request's first byte, to the end of the head: 10 s */
-    uint32_t ping_ms;      /* silence before a ping is sent: 25 s */
-    uint32_t pong_ms;      /* silence after that ping before the connection is dropped: 20 s */
+    uint32_t handshake_ms; /* time to receive a head, from connecting or from a later request's first byte: 10 s */
+    uint32_t ping_ms;      /* silence of the peer after which a ping is sent: 25 s */
+    uint32_t pong_ms;      /* further silence after which the connection is dropped: 20 s */
     uint32_t close_ms;     /* how long the peer may take to answer a close frame: 5 s */
 #ifndef WS_NO_NET
     size_t body;           /* body of a request: 1 MiB; a larger one gets 413. Client: body of a refusal: 64 KiB */
-    uint32_t answer_ms;    /* 30 s each: for a body to arrive (else 408), for a kept request to be answered (else
+    uint32_t answer_ms;    /* 30 s each: time for a body to arrive (else 408), for you to answer a kept request (else
                               503), and for the peer to read more of a response (else it is dropped) */
-    uint32_t idle_ms;      /* between two HTTP requests of a connection: 75 s, longer than load balancers wait */
+    uint32_t idle_ms;      /* time between two HTTP requests of a connection: 75 s, longer than load balancers wait */
     size_t rooms;          /* rooms that one connection may join: 1,000 */
 #endif
 } ws_limits;
 
 /* Compression: permessage-deflate (RFC 7692), off by default. With it, an echo of 1 KiB of JSON sends 28 % of the
-   bytes, and takes 71,000 instructions instead of 620. A client makes two offers: what its config says, and one without
-   parameters, which any server accepts. A server that accepts the second may use context although .context is false:
-   the client then needs up to 40 KiB. With WS_NO_DEFLATE nothing is compressed, whatever these fields say. */
+   bytes, and takes 71,000 instructions instead of 620. A client makes two offers: one with its config's parameters, and
+   one without parameters, which any server accepts. If the server accepts the second, it may use context although
+   .context is false: the client then needs up to 40 KiB. With WS_NO_DEFLATE these fields have no effect. */
 typedef struct ws_deflate_config {
     bool on;             /* a client offers compression, a server accepts it. false: the other fields have no effect */
     bool context;        /* messages may refer to earlier ones (context takeover), and get smaller. With
@@ -378,7 +377,7 @@ typedef struct ws_deflate_config {
                             20 KiB + 3 * W / 2 + min(2 * W, 32 KiB) at level 1, 44 KiB + 7 * W / 2 + min(2 * W, 32 KiB)
                             from level 6 on. false: connections hold nothing between messages; the loop has one
                             compressor (52 KiB at level 1), one decompressor (8 KiB) and a buffer for a message */
-    uint8_t window_bits; /* 8 to 15: window in both directions; a peer may ask for less. 0: 15, or 12 with context */
+    uint8_t window_bits; /* log2 of the window, both ways: 8 to 15; peers may ask for less. 0: 15, or 12 with context */
     int8_t level;        /* 1 (fastest) to 9 (smallest), -1 (least memory). 0: 1 */
     uint16_t threshold;  /* messages below this size are not compressed. 0: 64 */
 } ws_deflate_config;
@@ -394,7 +393,7 @@ typedef struct ws_allocator {
 /* --- connections ------------------------------------------------------------------------ */
 
 /* Sends one message (RFC 6455 5.6). You may reuse the data when the call returns; the bytes are sent when the callback
-   returns. false: nothing is sent; STATE, UTF8, or BUFFERED (limits.buffered was reached before). */
+   returns. false: nothing is sent; STATE, UTF8, or BUFFERED (limits.buffered was already reached). */
 WS_API bool ws_send(ws_conn *conn, ws_message message);
 WS_API bool ws_send_text(ws_conn *conn, const char *text);
 WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
@@ -403,7 +402,7 @@ WS_API bool ws_send_binary(ws_conn *conn, const void *data, size_t size);
    Until then, other messages on this connection fail with STATE, and broadcasts to it wait. Fails like ws_send. */
 WS_API bool ws_send_part(ws_conn *conn, ws_message part, bool last);
 
-/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), in addition to those of limits.ping_ms. Fails like ws_send. */
+/* Sends a ping with up to 125 bytes (RFC 6455 5.5.2), besides the pings of limits.ping_ms. Fails like ws_send. */
 WS_API bool ws_ping(ws_conn *conn, const void *data, size_t size);
 
 /* Starts the closing handshake (RFC 6455 7.1.2). code: one of WS_CLOSE_NORMAL and so on, or 0 for none. reason: UTF-8
@@ -413,23 +412,23 @@ WS_API bool ws_close(ws_conn *conn, uint16_t code, const char *reason);
 /* Ends the connection at once, without a closing handshake. on_close follows, with code 1006. */
 WS_API void ws_drop(ws_conn *conn);
 
-/* Stop and resume reading, for a program that cannot keep up. No data is lost: at most one receive buffer waits here,
-   the rest at the peer. ws_resume delivers it at the end of the round. While paused, pings are not answered, so the
-   peer may give up, and its close is not noticed. The peer counts as alive while its TCP acknowledges pings (Windows,
-   lwIP: until TCP gives up). ws_close ends a pause. false: STATE, always for a blocking client. */
+/* Stop and resume reading, for a program that cannot keep up. No data is lost: at most one receive buffer of it waits
+   here, the rest at the peer. ws_resume delivers it at the end of the round. During a pause pings are not answered, so
+   the peer may give up; if it closes, that is not noticed. The peer counts as alive while its TCP acknowledges pings
+   (Windows, lwIP: until TCP gives up). ws_close ends a pause. false: STATE, which a blocking client always gets. */
 WS_API bool ws_pause(ws_conn *conn);
 WS_API bool ws_resume(ws_conn *conn);
 
 WS_API ws_conn_state ws_state(const ws_conn *conn); /* NULL: WS_CLOSED */
-/* Bytes queued but not sent yet, without broadcasts that wait for the end of a message in parts. After a result above
+/* Bytes queued but not sent yet, not counting broadcasts that wait until a message in parts ends. After a result above
    0, on_drain or on_close will be called. To send a file of any size, run this loop in on_open and in on_drain:
    while (more && ws_buffered(conn) < 65536) more = send_next_part(conn); */
 WS_API size_t ws_buffered(const ws_conn *conn);
 /* The error of the last call that failed (a later success does not clear it), or the one that ended the connection. */
 WS_API ws_error ws_last_error(const ws_conn *conn); /* NULL: WS_ERROR_MEMORY */
-/* The same as a sentence, which names a client's host, header or certificate at fault. Valid until the next call. */
+/* This error as a sentence; a client's names the host, header or certificate at fault. Valid until the next call. */
 WS_API const char *ws_last_error_text(const ws_conn *conn);
-/* Why the connection ended. code is 0 while it has not ended. reason is valid as long as conn. */
+/* Why the connection ended; its code is 0 until then. reason is valid as long as conn. */
 WS_API ws_close_info ws_closed(const ws_conn *conn);
 WS_API ws_id ws_conn_id(const ws_conn *conn);     /* never reused; a client keeps its id when it reconnects */
 WS_API ws_conn *ws_find(ws_loop *loop, ws_id id); /* NULL: the connection has ended */
@@ -441,7 +440,7 @@ WS_API const char *ws_subprotocol(const ws_conn *conn);
 /* Writes the peer's address, "127.0.0.1:5000" or "[::1]:5000"; 64 bytes suffice. false: unknown, closed, too long. */
 WS_API bool ws_peer(const ws_conn *conn, char *text, size_t size);
 
-/* A pointer for your own use. At first it is the user of the handler. */
+/* A pointer for your own use; initially the handler's user. */
 WS_API void ws_set_user(ws_conn *conn, void *user);
 WS_API void *ws_user(const ws_conn *conn);
 
@@ -450,10 +449,10 @@ WS_API void *ws_user(const ws_conn *conn);
 /* A connection's socket, and its transport's session. */
 typedef struct ws_link {
     ws_socket descriptor; /* connected, non-blocking; ws.h closes it */
-    uint8_t wants;    /* what a call that returns 0 waits for: WS_READ or WS_WRITE. Preset to the call's own direction:
-                         change it when a read has to write first, or a write to read */
-    bool pending : 1; /* set it in read if bytes are left that did not fit: read is then called again at once */
-    bool unsent : 1;  /* keep it set while the session holds bytes that the socket did not take: write is then called
+    uint8_t wants;    /* WS_READ or WS_WRITE: what a call that returns 0 waits for. Preset to the call's own direction:
+                         change it if a read must write first, or a write must read first */
+    bool pending : 1; /* read sets this if it has more bytes than fitted: it is then called again at once */
+    bool unsent : 1;  /* keep this set while the session holds bytes that the socket did not take: write is then called
                          when the socket is writable, with size 0 if there is nothing new */
     bool budget : 1, plain : 1; /* private, like the next line */
     uint8_t interest, kind;
@@ -464,20 +463,20 @@ enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 enum { WS_ENDED = -1, WS_FAILED = -2 };
 
 #ifndef WS_NO_TRANSPORT
-/* TLS for a server's port, or for a client's wss: URLs: 1.2 or later (higher if the system's OpenSSL requires it), ALPN
-   http/1.1, session tickets. Files and texts are PEM; a file takes precedence over a text. The call that takes the
-   config loads them, or fails with TLS. A dial loads them before it needs TLS, or calls on_error; a reconnect reloads
-   changed files, if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
+/* TLS for a server's port, or for a client's wss: URLs: version 1.2 or later (higher if the system's OpenSSL requires
+   it), with ALPN http/1.1 and session tickets. Files and texts are PEM; a file takes precedence over a text. A server
+   loads them in the call that takes the config, a client when it starts to connect; failure is TLS. A reconnect reloads
+   changed files if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
     const char *cert_pem, *key_pem;   /* the same from memory */
     const char *ca_file, *ca_pem;     /* CAs that may sign the peer's certificate: roots or intermediates, at least one
                                          of them usable. Client: NULL means the system's roots, loaded once per loop.
                                          Server: if set, each client must present a certificate (mTLS) */
-    const char *crl_file;             /* a list of revoked certificates; needs ca_file or ca_pem */
+    const char *crl_file;             /* a certificate revocation list; needs ca_file or ca_pem */
     const char *server_name;          /* client: the name to ask for (SNI) and to verify; NULL: the URL's host */
     bool client_cert_optional;        /* server with ca_file or ca_pem: a client need not present a certificate */
-    bool accept_any_certificate;      /* client: verify nothing. Anyone in between can read and change everything */
+    bool accept_any_certificate;      /* client: verify nothing, so anyone in between can read and change everything */
     void *ssl_ctx;                    /* your own SSL_CTX, instead of files and texts; ws.h takes a reference to it */
 } ws_tls_config;
 
@@ -497,7 +496,7 @@ typedef struct ws_transport {
     ptrdiff_t (*shut)(ws_link *link);  /* sends what is unsent, then the end (close_notify). 1: done, 0: try again when
                                           ready, or WS_FAILED */
     void (*close)(ws_link *link);      /* frees the session */
-    /* Writes why the session failed, in size bytes with the zero. Returns the error; WS_OK: unknown. May be NULL. */
+    /* Writes why the session failed into size bytes, with a zero. Returns the error; WS_OK: unknown. May be NULL. */
     ws_error (*reason)(ws_link *link, char *text, size_t size);
     void *user;                        /* passed to open */
 } ws_transport;
@@ -517,15 +516,15 @@ typedef struct ws_handler {
     void (*on_open)(ws_conn *conn);
     void (*on_message)(ws_conn *conn, ws_message message);
     void (*on_chunk)(ws_conn *conn, ws_chunk chunk); /* replaces on_message: messages of any size, in chunks */
-    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes were queued,
-                                        ws_buffered returned more than 0, or a send or broadcast failed (with BUFFERED,
+    void (*on_drain)(ws_conn *conn); /* everything is sent: send more here. Called once after bytes were queued, after
+                                        ws_buffered returned more than 0, or after a send or broadcast failed (BUFFERED,
                                         or because a message in parts was unfinished); never during such a call */
     void (*on_close)(ws_conn *conn, ws_close_info why); /* once for each on_open */
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
     ws_deflate_config deflate; /* server only; a client's is in its config */
-    void (*on_pong)(ws_conn *conn, ws_message payload); /* a pong to ws_ping or limits.ping_ms, or an unasked one */
+    void (*on_pong)(ws_conn *conn, ws_message payload); /* a pong: to ws_ping, to limits.ping_ms, or unsolicited */
 } ws_handler;
 
 #ifndef WS_NO_SERVER
@@ -534,7 +533,7 @@ typedef struct ws_handler {
 typedef struct ws_server_config {
     const char *host;       /* NULL: 127.0.0.1; "0.0.0.0": any IPv4; "::": any IPv6 and IPv4 (OpenBSD: IPv6 only) */
     uint16_t port;          /* 0: any free port, see ws_port */
-    const char *origins;    /* origins whose pages may connect, and use handlers of POST and the like. NULL: the
+    const char *origins;    /* origins whose pages may connect, and may call handlers of POST and the like. NULL: the
                                server's own scheme, host and port; "*": all; or a list,
                                "https://a.example, https://b.example:8443". The host "*.c.example" matches every name
                                below c.example, but not c.example. Others get 403, with the reason. Behind a proxy that
@@ -542,16 +541,16 @@ typedef struct ws_server_config {
     const char *hosts;      /* allowed values of the Host header: "a.example, 127.0.0.1, [::1]:8000". A host without a
                                port allows any port. Others get 403. NULL: all are allowed; then a foreign page counts
                                as same-origin if its name is made to resolve to this address (DNS rebinding) */
-    size_t max_connections; /* 100,000, or on select what FD_SETSIZE allows (see ws_poller); further ones get 503 */
+    size_t max_connections; /* 100,000, or as many as FD_SETSIZE allows on select (see ws_poller); others get 503 */
     int backlog;            /* for listen(2): 511 */
     bool reuse_port;        /* SO_REUSEPORT: several loops share a port */
 #ifndef WS_NO_UNIX
-    const char *unix_path;  /* listen on this Unix socket instead, and remove its file at the end. A file that nobody
-                               listens on is replaced; with anything else at that path, ws_listen fails with IN_USE */
+    const char *unix_path;  /* listen on this Unix socket instead, and remove its file at the end. A socket on which
+                               nobody listens is replaced; if anything else is there, ws_listen fails with IN_USE */
     unsigned unix_mode;     /* that file's permissions, such as 0660, set before anyone can connect; 0: by the umask */
-    ws_socket descriptor;   /* use this stream socket instead; it is listening already, and comes from a predecessor
-                               (see ws_hand_over) or a supervisor. The server closes it, but if ws_listen fails, it
-                               stays yours. Two loops that share a socket need a dup each. unix_path, if given, is the
+    ws_socket descriptor;   /* use this stream socket instead, which is already listening: a predecessor's (see
+                               ws_hand_over), or a supervisor's. The server closes it, but if ws_listen fails, it stays
+                               yours. Two loops that share a socket need a dup each. unix_path, if given, names the
                                socket's file, which is removed at the end. With systemd:
                                    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
                                    if (pid && atol(pid) == getpid() && count && atoi(count) > 0)
@@ -562,22 +561,22 @@ typedef struct ws_server_config {
 #endif
 #ifndef WS_NO_FORWARD
     const char *proxies;    /* trusted proxies: "127.0.0.1, 10.0.0.0/8, fd00::/8, unix". ws_peer then reports the
-                               rightmost address in X-Forwarded-For that is not one of them. With origins NULL, Origin
-                               must match the last X-Forwarded-Host instead of Host, and be https: if the last
-                               X-Forwarded-Proto is https. NULL: none */
-    bool forwarded;         /* read Forwarded's for, host and proto (RFC 7239) instead of the three X-Forwarded headers.
-                               Set the kind that your proxies set: they may pass on the other as the client sent it */
+                               rightmost address in X-Forwarded-For that is not a trusted proxy. With origins NULL,
+                               Origin must match the last X-Forwarded-Host instead of Host, and its scheme must be https
+                               if the last X-Forwarded-Proto is https. NULL: no proxies */
+    bool forwarded;         /* read the header Forwarded (RFC 7239) instead of the three X-Forwarded headers. Choose the
+                               kind that your proxies set: they may pass on the other kind as the client sent it */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
     /* Limits on peers; 0 means none. Addresses are those of ws_peer; IPv6 addresses with the same first 64 bits count
        as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
-    uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond it reading pauses */
-    uint32_t byte_rate;     /* the same for their bytes */
+    uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond that, reading pauses */
+    uint32_t byte_rate;     /* bytes of these messages, pings and pongs per second */
     bool rate_closes;       /* beyond a rate, close the connection with 1008 instead of pausing */
 #endif
 #ifndef WS_NO_TRANSPORT
-    ws_tls_config tls;      /* with a certificate: serve wss:, or ws_listen fails with TLS or NO_TLS */
+    ws_tls_config tls;      /* a certificate turns TLS on; ws_listen fails with TLS or NO_TLS if it cannot be used */
     const ws_transport *transport; /* replaces TCP and TLS; copied */
 #endif
     ws_limits limits;
@@ -587,18 +586,18 @@ typedef struct ws_server_config {
    NULL and sets the loop's error: ARGUMENT, ADDRESS, IN_USE, PERMISSION, SYSTEM, DESCRIPTORS, MEMORY, STATE. */
 WS_API ws_server *ws_listen(ws_loop *loop, const ws_server_config *config);
 WS_API void ws_server_free(ws_server *server); /* drops its connections, with on_close for each */
-WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: it has none */
+WS_API uint16_t ws_port(const ws_server *server); /* in host byte order; 0: the server has no port */
 #ifndef WS_NO_UNIX
 /* Listens on one more address, with the same routes, rooms and limits. It uses these fields of config: host, port,
-   backlog, reuse_port, unix_path, unix_mode, descriptor, and tls or transport; without these two, connections there
-   are not encrypted. A server has only one certificate (the latest) or one transport. On failure returns false and sets
-   the loop's error, as ws_listen does; STATE: the server is ending. */
+   backlog, reuse_port, unix_path, unix_mode, descriptor, and tls or transport. Without tls or transport, connections
+   there are not encrypted. A server has only one certificate (the latest) or one transport. On failure returns false
+   and sets the loop's error, as ws_listen does; STATE: the server is ending. */
 WS_API bool ws_listen_also(ws_server *server, const ws_server_config *config);
-/* As ws_port, for any of its addresses: index 0 is that of ws_listen, 1 that of the first ws_listen_also. */
+/* The port of any of the server's addresses: index 0 is that of ws_listen, 1 that of the first ws_listen_also. */
 WS_API uint16_t ws_port_at(const ws_server *server, size_t index);
 /* The descriptor that the server listens on, for a successor's ws_server_config.descriptor; -1: no such index (see
-   ws_port_at). It is close-on-exec: let the successor inherit a dup of it. Both listen until you call ws_shutdown here,
-   which leaves a Unix socket's file in place. No connection is refused: the successor accepts pending ones. */
+   ws_port_at). It is close-on-exec: let the successor inherit a dup of it. Both processes listen until you call
+   ws_shutdown here, which keeps a Unix socket's file. No connection is refused: the successor accepts pending ones. */
 WS_API ws_socket ws_hand_over(ws_server *server, size_t index);
 #endif
 /* Serves WebSockets on a path: "/ws", "/ws/{room}", "/n/{n:int}", "/x/{x:float}", "/i/{id:uuid}", "/f/{rest:path}".
@@ -612,19 +611,19 @@ WS_API bool ws_page(ws_server *server, const char *pattern, const char *content_
 
 WS_API ws_server *ws_conn_server(const ws_conn *conn); /* NULL for a client */
 /* The value of a parameter in the route's pattern, percent-decoded; NULL: the pattern has no such parameter. The peer
-   chose it: any UTF-8 without zeros. Valid until on_close returns. Only hooks can read query, headers and cookies. */
+   chose the value: any UTF-8 without zeros. Valid until on_close returns. Only hooks can see the query and headers. */
 WS_API const char *ws_param(const ws_conn *conn, const char *name);
 
 /* --- rooms ------------------------------------------------------------------------------ */
 
 /* A room is a name within a server. It exists while it has members. A connection leaves its rooms before its on_close
-   runs. ws_join also succeeds for a member; false: STATE, ROOMS. ws_leave returns false if it was not a member. */
+   runs. ws_join also succeeds for a member; false: STATE, ROOMS. ws_leave returns false for a non-member. */
 WS_API bool ws_join(ws_conn *conn, const char *room);
 WS_API bool ws_leave(ws_conn *conn, const char *room);
 
 /* Send a message to all members of a room; ws_broadcast_others leaves out the sender. room NULL: to all open
-   connections of the server; those that read too slowly are closed with 1013. The message is framed once. What a member
-   gets in one round of the loop is sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
+   connections of the server; those that read too slowly are closed with 1013. The message is framed once. All messages
+   that a member gets in one round of the loop are sent in one write. false: UTF8, or BUFFERED (see WS_SLOW_WAIT). */
 WS_API bool ws_broadcast(ws_conn *sender, const char *room, ws_message message);
 WS_API bool ws_broadcast_text(ws_conn *sender, const char *room, const char *text);
 WS_API bool ws_broadcast_others(ws_conn *sender, const char *room, ws_message message);
@@ -645,14 +644,14 @@ typedef enum ws_slow {
     WS_SLOW_LATEST       /* keep for each member only the room's latest message, until its socket takes more */
 } ws_slow;
 
-/* Sets a room's policy. One set before anybody joins stays until the server ends, or until WS_SLOW_CLOSE is set; one
-   set later ends with the last member. If peers choose names, call this after ws_join, or each name uses memory. */
+/* Sets a room's policy. If it is set before anybody joins, it stays until the server ends or WS_SLOW_CLOSE is set; if
+   later, until the last member leaves. If peers choose names, call this after ws_join, or each name takes memory. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
 
 /* A function that looks at a request. Path, parameters, query and form are UTF-8; headers and cookies are the bytes
-   that the peer sent. Slices are valid until the callback returns, those of a kept request until it is answered. */
+   that the peer sent. Slices are valid until the callback returns; for a kept request, until it is answered. */
 typedef void ws_hook(ws_request *request, void *user);
 
 /* Adds a hook for WebSocket requests. Hooks run in the order in which they were added, then the route's on_request. The
@@ -664,19 +663,19 @@ WS_API const char *ws_request_method(const ws_request *request); /* such as "GET
 WS_API ws_slice ws_request_path(const ws_request *request); /* percent-decoded */
 WS_API ws_slice ws_request_param(const ws_request *request, const char *name); /* see ws_param */
 /* The first value of that name in the query, percent-decoded, with '+' as a space. A pair that cannot be decoded or is
-   not UTF-8 ("q=100%", "q=%E9") is absent. The raw query is everything after the '?'. */
+   not UTF-8 ("q=100%", "q=%E9") counts as absent. The raw query is everything after the '?'. */
 WS_API ws_slice ws_request_query(const ws_request *request, const char *name);
 WS_API ws_slice ws_request_raw_query(const ws_request *request);
 /* The first header of that name, in any case. If the target is a whole URL, Host is its authority (RFC 9112 3.2.2). */
 WS_API ws_slice ws_request_header(const ws_request *request, const char *name);
 /* A cookie as the browser sent it, without surrounding quotes (RFC 6265 4.2). Names are case-sensitive. */
 WS_API ws_slice ws_request_cookie(const ws_request *request, const char *name);
-/* As ws_peer; without a port if a trusted proxy names none. */
+/* Like ws_peer; the port is missing if a trusted proxy names none. */
 WS_API bool ws_request_peer(const ws_request *request, char *text, size_t size);
 WS_API ws_server *ws_request_server(const ws_request *request);
 
 WS_API bool ws_slice_is(ws_slice slice, const char *text); /* whether both are equal */
-/* Read a decimal integer, with or without '-'. false, and *integer is unchanged: absent, malformed, out of range. */
+/* Read a decimal integer, with or without '-'. false: absent, malformed or out of range; *integer is then unchanged. */
 WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
@@ -689,12 +688,12 @@ typedef struct ws_acceptance {
 
 /* Accepts a WebSocket request, unless a later hook refuses it. The headers of all hooks are sent; for other fields the
    last call decides. how may be NULL; it is copied. false: already answered, or not a WebSocket request. false, and the
-   client gets 500: subprotocol was not offered, a header is malformed or reserved, deflate is invalid, no memory. */
+   client gets 500: no memory, subprotocol was not offered, a header is malformed or reserved, or deflate is invalid. */
 WS_API bool ws_accept(ws_request *request, const ws_acceptance *how);
 /* Refuses with a status (200 to 599), header lines (or NULL) and a body (NULL: the reason phrase), which is text/plain
    unless a header says otherwise. A page in a browser sees only close code 1006: to tell it why, and keep it from
    reconnecting, accept the request and call ws_close with 1008 in on_open. false: already answered. false, and the
-   client gets 500: the status or a header is invalid, or no memory. */
+   client gets 500: no memory, or the status or a header is invalid. */
 WS_API bool ws_refuse(ws_request *request, int status, const char *const *headers, const char *body);
 
 #ifndef WS_NO_KEEP
@@ -703,7 +702,7 @@ WS_API bool ws_refuse(ws_request *request, int status, const char *const *header
    NULL) is called if the request can no longer be answered: the connection broke (a half-close by the client does not
    count, RFC 9112 9.6), limits.answer_ms passed (the client gets 503), or the server ends. */
 WS_API ws_id ws_keep(ws_request *request, ws_hook *abandoned, void *user);
-/* The kept request, valid until this round ends. ws_accept then runs the next hook. NULL: answered or abandoned. */
+/* The kept request, valid until this round ends. NULL: answered or abandoned. ws_accept on it runs the next hook. */
 WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 #endif
 #endif /* WS_NO_SERVER */
@@ -712,43 +711,43 @@ WS_API ws_request *ws_kept(ws_loop *loop, ws_id id);
 
 /* How a loop waits. By default it begins on select. At the first descriptor numbered 32 or above it moves to epoll
    (Linux) or kqueue (BSD, macOS) and stays there; with WS_NO_EPOLL, and on lwIP, it always stays on select. On Windows
-   AUTO and SELECT use WSAPoll, without a limit. After a fork use the loop in the parent only; a child makes its own. */
+   AUTO and SELECT use WSAPoll, without a limit. After a fork use the loop only in the parent; a child makes its own. */
 typedef enum ws_poller {
     WS_POLLER_AUTO = 0,
     WS_POLLER_SELECT, /* always select: at most FD_SETSIZE descriptors (1,024 on most systems). Each wait looks at all
-                         of them: with 400 idle connections a message takes five times the CPU time */
-    WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails where there is neither, or with WS_NO_EPOLL */
+                         of them, so with 400 idle connections a message takes five times the CPU time */
+    WS_POLLER_EPOLL   /* epoll or kqueue from the start; the loop fails if there is neither, or with WS_NO_EPOLL */
 } ws_poller;
 
 #ifndef WS_NO_TRACE
 /* The events that ws_loop_config.trace gets. */
 typedef enum ws_trace_kind {
     WS_TRACE_ACCEPTED,   /* a server has a new connection; text: the peer's address */
-    WS_TRACE_HEAD,       /* data: the head of a request; for a client, of a response. If a request is malformed, too
+    WS_TRACE_HEAD,       /* data: the head of a request or, for a client, of a response. If a request is malformed, too
                             large or late, data is the part that has arrived */
     WS_TRACE_REFUSED,    /* a request gets status 400 or above; text: why. Client: an attempt failed; status may be 0 */
-    WS_TRACE_TLS_FAILED, /* text: why. Also when a reconnect cannot use changed certificate files, and keeps the old */
-    WS_TRACE_OPENED,     /* text: the subprotocol, or ""; compressed: permessage-deflate was agreed on */
+    WS_TRACE_TLS_FAILED, /* text: why TLS failed, or why a reconnect keeps the old files although they have changed */
+    WS_TRACE_OPENED,     /* a WebSocket opens; text: its subprotocol, or ""; compressed: compression was agreed on */
     WS_TRACE_IN,         /* a frame's header has arrived: opcode, final, compressed, size; data: the payload as far as
                             it has arrived, up to 125 bytes */
     WS_TRACE_OUT,        /* a frame is sent or queued; the same fields, but data is the whole payload */
-    WS_TRACE_PAUSED,     /* reading pauses because of unsent bytes (size), pipelined requests, ws_pause, a limit, or
-                            much that was decompressed */
+    WS_TRACE_PAUSED,     /* reading pauses: unsent bytes (size), pipelined requests, ws_pause, a rate limit, or much
+                            decompressed data */
     WS_TRACE_RESUMED,    /* reading resumes; data that was already read has been delivered */
     WS_TRACE_DROPPED,    /* a broadcast of size bytes does not reach this member: see ws_room_slow */
-    WS_TRACE_CLOSED,     /* status: the close code, or 0 if it was no WebSocket. text: the reason, or the error */
-    WS_TRACE_LATE        /* a timer of ws_after or ws_every is late by size milliseconds, which is at least 20 */
+    WS_TRACE_CLOSED,     /* status: the close code, or 0 if no WebSocket was open; text: the reason, or the error */
+    WS_TRACE_LATE        /* a timer of ws_after or ws_every is late by size milliseconds, at least 20 */
 } ws_trace_kind;
 
 /* An event has time, conn, id, and the fields that its kind above names; all other numbers and pointers are zero, and
-   text is "". Everything in it is valid until the function returns. */
+   text is "". Its pointers are valid until the function returns. */
 typedef struct ws_trace_event {
     ws_trace_kind kind;
     int status;
-    uint64_t time;    /* ws_now */
+    uint64_t time;    /* as ws_now returns it */
     ws_conn *conn;    /* for ws_peer, ws_user and the like; NULL: none */
-    ws_id id;         /* its id, or 0 */
-    const char *text; /* the peer may have chosen it */
+    ws_id id;         /* conn's id, or 0 */
+    const char *text; /* a text that the peer may have chosen */
     const uint8_t *data;
     size_t data_size;
     uint64_t size;
@@ -760,32 +759,32 @@ typedef struct ws_trace_event {
 
 typedef void ws_trace_function(const ws_trace_event *event, void *user);
 
-/* Writes an event as one line of ASCII, without a line break or payload. The line is cut off if it does not fit into
-   size bytes with its zero; 300 are enough for most events. */
+/* Writes an event as one line of ASCII, without a line break or payload. A line that does not fit into size bytes,
+   including the zero, is cut off; 300 are enough for most events. */
 WS_API void ws_trace_text(const ws_trace_event *event, char *text, size_t size);
-WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace that writes this line to stderr */
+WS_API void ws_trace_stderr(const ws_trace_event *event, void *user); /* a trace that prints these lines to stderr */
 #endif /* WS_NO_TRACE */
 
 typedef struct ws_loop_config {
     ws_allocator allocator; /* resize NULL: realloc and free */
     size_t max_memory;      /* bytes that the loop may allocate in all: 1 GiB */
-    size_t max_unfinished;  /* bytes of max_memory that peers together may use for messages, heads and bodies that have
-                               not fully arrived: a quarter. Beyond it, the peer whose data has not grown for the
+    size_t max_unfinished;  /* bytes of max_memory that all peers together may use for messages, heads and bodies that
+                               have not fully arrived: a quarter. Beyond that, the peer whose data has not grown for the
                                longest time is closed with 1013, or refused with 503 */
     size_t max_spare;       /* bytes of max_memory to keep for speed (a larger receive buffer, free blocks for large
                                messages), until they are unused for a second: a 64th. 1 or WS_NO_FAST: none */
-    size_t receive_size;    /* of the receive and of the send buffer: 64 KiB, at least 16 KiB (WS_SMALL: 2 and 1 KiB) */
-    uint64_t (*clock)(void *user); /* milliseconds that never go back. NULL: the system's */
+    size_t receive_size;    /* of the receive and the send buffer: 64 KiB, at least 16 KiB (WS_SMALL: 2 and 1 KiB) */
+    uint64_t (*clock)(void *user); /* returns milliseconds, which never decrease. NULL: the system's */
     void *clock_user;       /* passed to both clocks */
-    uint64_t (*wall_clock)(void *user); /* seconds since 1970; 0: not known yet, send no Date. NULL: the system's */
+    uint64_t (*wall_clock)(void *user); /* returns seconds since 1970; 0: unknown, so no Date. NULL: the system's */
 #ifndef WS_NO_TEST
-    bool virtual_clock;     /* time and a NULL wall_clock advance only in ws_test_wait and a test client's calls */
+    bool virtual_clock;     /* time (also a NULL wall_clock's) passes only in ws_test_wait and test clients' calls */
 #endif
     ws_poller poller;
 #ifndef WS_NO_TRACE
     ws_trace_function *trace; /* called for each event, to log it. It may call functions that only read, such as
                                  ws_peer, but must not send, close or free anything. NULL: none, at no cost */
-    void *trace_user;         /* passed to it */
+    void *trace_user;         /* passed to trace */
 #endif
 } ws_loop_config;
 
@@ -795,8 +794,8 @@ WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
 WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sentence that names the file or address */
 
-/* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
-   ws_page has failed, or fails meanwhile, it returns that error at once; inside a callback, WS_ERROR_STATE. */
+/* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error: at once if ws_listen,
+   ws_route or ws_page has failed or fails meanwhile. Inside a callback it returns WS_ERROR_STATE. */
 WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits up to wait_ms (WS_OFF: no limit), then serves what is ready. false: stopped, shut down or failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
@@ -805,17 +804,17 @@ WS_API uint64_t ws_now(const ws_loop *loop); /* milliseconds; updated in each ro
 #ifndef WS_NO_STATS
 /* Statistics for monitoring. Counters start at 0 when the loop or server is made, and never decrease. */
 typedef struct ws_stats {
-    size_t open;         /* now: WebSockets */
-    size_t others;       /* now: connections in a handshake, with an HTTP request, or closing */
-    size_t buffered;     /* now: unsent bytes of all connections */
-    uint64_t accepted;   /* connections */
-    uint64_t refused_4xx, refused_5xx; /* requests answered with 4xx, 5xx; and connections that got 503 */
-    uint64_t dropped;    /* broadcasts that did not reach a member, once for each member: see ws_room_slow */
-    /* These are always the whole loop's, also in ws_server_stats: */
+    size_t open;         /* WebSockets that are open now */
+    size_t others;       /* connections that are now in a handshake, serving HTTP, or closing */
+    size_t buffered;     /* bytes of all connections that are unsent now */
+    uint64_t accepted;   /* connections accepted so far */
+    uint64_t refused_4xx, refused_5xx; /* requests answered with 4xx; with 5xx, including connections that got 503 */
+    uint64_t dropped;    /* broadcasts that did not reach a member, counted once for each member: see ws_room_slow */
+    /* The rest is of the whole loop, even in ws_server_stats: */
     uint64_t messages_in, messages_out; /* in: handed to the program; out: a broadcast counts once for each member */
-    uint64_t bytes_in, bytes_out;       /* read and written; with TLS, the plaintext */
-    size_t memory, memory_peak;         /* bytes allocated, now and at most: see max_memory */
-    uint64_t longest_ms; /* the longest round, without its wait: no callback took longer */
+    uint64_t bytes_in, bytes_out;       /* bytes read and written; with TLS, of plaintext */
+    size_t memory, memory_peak;         /* bytes allocated now, and their maximum so far: see max_memory */
+    uint64_t longest_ms; /* the longest round, not counting its wait: no callback took longer */
 } ws_stats;
 
 /* Call these from the loop's thread. They take time in proportion to the number of connections. NULL: all zeros. */
@@ -829,25 +828,25 @@ WS_API ws_stats ws_server_stats(const ws_server *server);
    thread or signal handler while the loop exists. false: too many posts are pending (more than 2,000, on lwIP 16), or
    function is NULL (ws_loop_error_text says so in the next round). ws_loop_free drops pending posts. */
 WS_API bool ws_post(ws_loop *loop, void (*function)(void *argument), void *argument);
-/* Makes ws_run return soon, after earlier posts; connections stay open. May be called like ws_post, and never fails. */
+/* Makes ws_run return soon, after earlier posts; connections stay open. May be called like ws_post, but never fails. */
 WS_API bool ws_stop(ws_loop *loop);
 /* Stops listening, closes all WebSockets with 1012 (clients with 1001), sends what is queued, and drops what is left
    after that time; then ws_run returns. Requests under way are finished first: files are sent, kept requests may be
-   answered, bodies may arrive; what is unanswered at the end gets 503. A new connection has a second to send its
-   request; idle ones are closed. May be called like ws_post. A second call can only shorten the time. */
+   answered, bodies may arrive; requests unanswered at the end get 503. A new connection has a second to send a request;
+   idle ones are closed. A second call can only shorten the time. May be called in any thread or signal handler. */
 WS_API bool ws_shutdown(ws_loop *loop, uint32_t milliseconds);
 
-/* Call function after that time, once or repeatedly. What has arrived by then is served first, so that a slow callback
-   makes no peer time out. Returns an id for ws_cancel; 0: no memory, or function is NULL (see ws_loop_error_text). */
+/* Call function after that time, once or repeatedly. Data that has arrived by then is served first, so that no peer
+   times out because a callback is slow. Returns an id for ws_cancel; 0: no memory, or function is NULL. */
 typedef void ws_timer_function(ws_loop *loop, void *user);
 WS_API ws_id ws_after(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API ws_id ws_every(ws_loop *loop, uint32_t milliseconds, ws_timer_function *function, void *user);
 WS_API void ws_cancel(ws_loop *loop, ws_id timer); /* no effect once the timer is done */
 
 #ifndef WS_NO_HOST
-/* Calls function when your descriptor is readable (WS_READ) or writable (WS_WRITE); ready says which. A second call
-   replaces the first. Call it with WS_NONE before you close the descriptor. false: the poller cannot watch it, no
-   memory, or function is NULL (ws_loop_error_text says so). */
+/* Calls function when your descriptor is readable (WS_READ) or writable (WS_WRITE); ready says which. A second call for
+   a descriptor replaces the first. Call it with WS_NONE before you close the descriptor. false: no memory, the poller
+   cannot watch this descriptor, or function is NULL (ws_loop_error_text says so). */
 typedef void ws_watch_function(ws_loop *loop, ws_socket descriptor, unsigned ready, void *user);
 WS_API bool ws_watch(ws_loop *loop, ws_socket descriptor, unsigned what, ws_watch_function *function, void *user);
 
@@ -860,10 +859,10 @@ WS_API ws_socket ws_loop_descriptor(ws_loop *loop);
    or the loop is stopped or has failed, and ws_run_once will return false. */
 WS_API int ws_loop_timeout(ws_loop *loop);
 /* To run this loop inside your own select loop, before select: adds descriptors to both sets, raises *highest (start
-   with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. On Windows *highest stays
-   as it is. false: stopped, shut down, failed, in a callback, or DESCRIPTORS: a descriptor is not below FD_SETSIZE. */
+   with -1) and lowers *timeout (start with yours). On epoll or kqueue it adds one descriptor. Windows ignores *highest.
+   false: the loop is stopped, shut down, failed or in a callback; DESCRIPTORS: a descriptor is not below FD_SETSIZE. */
 WS_API bool ws_loop_fds(ws_loop *loop, fd_set *reads, fd_set *writes, int *highest, struct timeval *timeout);
-/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: as ws_run_once. */
+/* After select: serves what is set, and due timers. Pass empty sets if select failed. false: see ws_run_once. */
 WS_API bool ws_loop_dispatch(ws_loop *loop, const fd_set *reads, const fd_set *writes);
 #endif
 #endif /* WS_NO_NET */
@@ -901,8 +900,8 @@ typedef struct ws_event {
 
 #ifndef WS_NO_ENGINE
 /* The memory_size for heads and messages up to these sizes, with an output_size of `output` (at least message + 272):
-   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A request's head may also fill the output's part, except
-   its last 272 bytes: 1 KiB is enough for a head of 751 bytes. */
+   static uint8_t memory[WS_ENGINE_MEMORY(700, 128, 400)]. A request's head may also fill all but the last 272 bytes of
+   the output's part, so 1 KiB is enough for a head of 751 bytes. */
 #define WS_ENGINE_MEMORY(head, message, output) \
     (((head) + 1 > (message) + 272 ? (head) + 1 : (message) + 272) + (output))
 
@@ -918,12 +917,12 @@ typedef struct ws_engine_config {
     bool (*random)(void *user, void *data, size_t size); /* client: required, for masking keys; false: it failed */
     void *random_user;
     ws_limits limits;
-    const char *subprotocols; /* a client offers these, a server chooses one; best first: "chat, superchat"; kept */
+    const char *subprotocols; /* best first: "chat, superchat". A client offers them, a server chooses one; kept */
 #ifndef WS_NO_SERVER
     const char *origins;      /* server: see ws_server_config; kept */
 #endif
 #ifndef WS_NO_CLIENT
-    const char *host, *path;  /* client: Host; request target, or NULL for "/" */
+    const char *host, *path;  /* client: the Host header; the request target (NULL: "/") */
     const char *const *headers; /* client: more lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
 #endif
     const ws_deflate_config *deflate; /* kept; NULL, .on false or fixed memory: no compression */
@@ -944,7 +943,7 @@ WS_API void ws_engine_sent(ws_engine *engine, size_t size); /* how many bytes of
 WS_API uint64_t ws_engine_tick(ws_engine *engine, uint64_t now);
 WS_API bool ws_engine_done(const ws_engine *engine); /* closed, and all output is sent */
 WS_API ws_conn_state ws_engine_state(const ws_engine *engine);
-/* Why the latest call failed; once closed, why the connection failed. */
+/* Why the latest call failed; once the engine is closed, why the connection failed. */
 WS_API ws_error ws_engine_error(const ws_engine *engine);
 
 #ifndef WS_NO_SERVER
@@ -993,26 +992,26 @@ WS_API ws_slice ws_request_form(const ws_request *request, const char *name);
 /* The body, followed by a zero byte; its type is WS_TEXT if it is UTF-8. */
 WS_API ws_message ws_request_body(const ws_request *request);
 
-/* Answer a request; a WebSocket request is thereby refused. Text without a charset is sent as UTF-8. content_type NULL:
-   no such header. headers ends with NULL or is NULL. Everything is copied. false: already answered. false, and the
-   client gets 500: the status or a header is invalid, or no memory. */
+/* Answer a request; this refuses a WebSocket request. Text without a charset is sent as UTF-8. content_type NULL: no
+   such header. headers ends with NULL or is NULL. Everything is copied. false: already answered. false, and the client
+   gets 500: no memory, or the status or a header is invalid. */
 WS_API bool ws_reply(ws_request *request, int status, const char *content_type, const char *body);
 WS_API bool ws_reply_data(ws_request *request, int status, const char *const *headers, const void *body, size_t size);
 WS_API bool ws_redirect(ws_request *request, const char *location); /* 303: continue with a GET (RFC 9110 15.4.4) */
 /* Adds a cookie to the response, with Path=/, HttpOnly, SameSite=Lax, and Secure if the server has TLS. seconds: how
-   long it lasts; 0: until the browser exits; below 0: delete it. false: already answered; name is no token; value holds
-   a space, quote, comma, semicolon, backslash or anything beyond ASCII; no memory. */
+   long it lasts; 0: until the browser exits; below 0: delete it. false: already answered; no memory; name is no token;
+   or value holds a space, quote, comma, semicolon, backslash or anything beyond ASCII. */
 WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *value, int64_t seconds);
 
 /* Like ws_page, with the contents of a file, which this call reads once. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
 /* Answers GET and HEAD on paths below prefix ("/" or "/static/") with files of a folder, which each request reads anew.
-   Only regular files, none that are hidden (".git") or behind a symbolic link; index.html for a path that ends with
-   '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: no such file; 403: no permission;
-   503: no descriptor is left. Add it after the routes below prefix. false: FILE: there is no such folder. */
+   Serves only regular files that are not hidden (".git") or behind a symbolic link, and index.html for a path that ends
+   with '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: not found; 403: no permission;
+   503: no descriptor is left. Call it after you add the routes below prefix. false: FILE: there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
 /* The same for text in a charset other than UTF-8, such as "windows-1252"; "": send no charset. ws_files and ws_page
-   send none either for a style sheet that names its own, or a page that does so in its first 1,024 bytes. */
+   also send none for a style sheet that names its own, or for a page that does so in its first 1,024 bytes. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
@@ -1023,15 +1022,15 @@ typedef struct ws_session_config {
     const char *const *keys; /* texts of at least 16 random bytes, NULL at the end. The first signs; all verify */
     const char *cookie;      /* name of the cookie: "session" */
     uint32_t seconds;        /* how long a session is valid after it was set: 14 days */
-    bool secure;             /* mark the cookie Secure although this server has no TLS, because a proxy has it */
+    bool secure;             /* mark the cookie Secure even if this server has no TLS, because a proxy has it */
     bool (*hmac)(void *user, const void *key, size_t key_size, const void *data, size_t size, uint8_t mac[32]);
     void *hmac_user;         /* hmac NULL: OpenSSL's. With WS_NO_TLS your own HMAC-SHA256 (RFC 2104) is required */
 } ws_session_config;
 
-/* Enables sessions. config is copied. false, with the loop's error: ARGUMENT (for example a short key), NO_TLS. */
+/* Enables sessions. config is copied. false, with the loop's error: ARGUMENT (a key is too short, ...), NO_TLS. */
 WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
-/* The session of a request, or the one that a connection had when it opened, for ws_json_text and the like. data NULL:
-   there is none, or it was altered or has expired. Valid as long as the request, or until on_close returns. */
+/* The session of a request, or a connection's session when it opened, for ws_json_text and the like. data NULL: there
+   is no session, or it was altered or has expired. Valid as long as the request, or until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
 /* Sets the session: ws_set_session(request, "{'user':%s}", name) adds its cookie to the response; see ws_json_print. At
@@ -1045,29 +1044,29 @@ WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRIN
 /* --- clients (WS_NO_CLIENT) ------------------------------------------------------------- */
 
 typedef struct ws_client_config {
-    const char *subprotocols;   /* to offer, best first: "chat, superchat"; NULL: the handler's */
+    const char *subprotocols;   /* subprotocols to offer, best first: "chat, superchat"; NULL: the handler's */
     const char *const *headers; /* lines for the request, NULL at the end: {"Cookie: a=b", NULL} */
     bool no_user_agent;         /* send no User-Agent. false: send "ws.h/" WS_VERSION, or the one in headers */
     const char *origin;         /* NULL: no Origin header, which only browsers must send (RFC 6455 4.1) */
     const char *proxy;          /* "http://user:password@host:3128": tunnel through it with CONNECT (RFC 9110 9.3.6) */
     const char *unix_path;      /* connect to this Unix socket; Host and target still come from the URL */
-    uint32_t connect_ms;        /* to look up the name, connect and pass the proxy: 10 s. Up to 64 addresses of a name
-                                   are raced, both families in turn, at most 250 ms apart: the first that connects wins
-                                   (RFC 8305). One look-up asks for both families, so it takes as long as the slower.
-                                   A loop looks up at most 16 names at a time. WS_SMALL: 4 addresses, one name */
+    uint32_t connect_ms;        /* time to look up the name, connect and pass the proxy: 10 s. Up to 64 addresses of a
+                                   name are raced, both families in turn, at most 250 ms apart: the first that connects
+                                   wins (RFC 8305). One look-up asks for both families, so the slower answer decides. A
+                                   loop looks up at most 16 names at a time. WS_SMALL: 4 addresses, one name */
     uint32_t receive_ms;        /* how long ws_receive waits: without limit */
     uint32_t reconnect_ms;      /* ws_dial: the first pause before it reconnects; pauses double. 0: never reconnect */
-    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. A close with 1008 or a
-                                   refusal with 4xx leads to this pause, but not 429 with Retry-After, nor 401 if
-                                   before_reconnect is set. Each pause is shortened by a random part, up to half */
-    uint32_t retry_after_max_ms; /* after 429 or 503 with Retry-After (RFC 9110 10.2.3), that time is added to the
-                                   pause, but no more than this: 5 min */
+    uint32_t reconnect_max_ms;  /* the longest pause: 30 s, or reconnect_ms if that is longer. It follows a close with
+                                   1008 and a refusal with 4xx, except 429 with Retry-After, and 401 if before_reconnect
+                                   is set. Each pause is shortened by a random part, up to half */
+    uint32_t retry_after_max_ms; /* a 429 or 503 with Retry-After (RFC 9110 10.2.3) adds that time to the pause, but at
+                                   most this: 5 min */
     /* ws_dial: called before each reconnect, for example to get a new token. It may replace the previous *url and
        *headers; new ones are copied. If *url names another host or port, neither the old headers nor the client
-       certificate are sent, unless *headers is set as well. ws_last_error and ws_status are of the previous attempt.
-       Return false to end all attempts; on_error then gets ARGUMENT. NULL: url and headers stay the same */
+       certificate are sent, unless *headers is set as well. ws_last_error and ws_status tell how the previous attempt
+       ended. Return false to end all attempts; on_error then gets ARGUMENT. NULL: url and headers stay the same */
     bool (*before_reconnect)(ws_conn *conn, const char **url, const char *const **headers);
-    uint32_t stable_ms;         /* a connection that lasts this long resets the pause to the first: 10 s */
+    uint32_t stable_ms;         /* a connection that lasts this long resets the pause to reconnect_ms: 10 s */
     int max_redirects;          /* 5; -1: follow none. A redirect to another host or port carries origin and
                                    subprotocols, but no headers, credentials or client certificate */
     bool allow_wss_to_ws;       /* follow redirects from wss: to ws:, which is not encrypted */
@@ -1079,8 +1078,8 @@ typedef struct ws_client_config {
     ws_loop *loop;              /* for ws_connect: run this loop while waiting. Nothing else may be in it; free it after
                                    the connection. ws_stop(loop), from any thread or signal handler, ends the current
                                    blocking call on the connection, or else the next one, with STOPPED. If that call was
-                                   opening or closing the connection, the connection has ended; else it is open, and
-                                   what ws_send waited for stays queued. NULL: ws_connect makes a loop */
+                                   opening or closing the connection, the connection has ended; else it stays open, and
+                                   a stopped ws_send leaves its data queued. NULL: ws_connect makes a loop */
 } ws_client_config;
 
 /* What a client has no field for:
@@ -1092,14 +1091,14 @@ typedef struct ws_client_config {
    - SOCKS5: set unix_path to a tunnel's socket (ssh -L), or dial the proxy with a transport that speaks RFC 1928. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
-   has failed; pass it to ws_free in both cases. "user:password@" becomes Basic credentials. If it has failed,
-   ws_last_error says why (STATE: config.loop is in use), and calls on it do nothing. NULL: no memory. config NULL: all
-   defaults; it is copied. Blocks: do not call it in a loop's callback. */
+   has failed; pass the connection to ws_free in both cases. "user:password@" becomes Basic credentials. After a failure
+   ws_last_error says why (STATE: config.loop is in use), and calls on the connection do nothing. Returns NULL: no
+   memory. config is copied; NULL: all defaults. Blocks: do not call it in a loop's callback. */
 WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 
-/* On a connection of ws_connect, ws_send blocks until the system has taken all data, and ws_close up to close_ms, until
-   the peer closes. A blocked ws_send receives nothing, so a peer whose messages you do not read may stop reading
-   yours: if you send much, receive in between. */
+/* On a connection of ws_connect, ws_send blocks until the system has taken all data, and ws_close blocks until the peer
+   closes, for at most close_ms. A blocked ws_send receives nothing, so a peer whose messages you do not read may stop
+   reading yours: if you send much, receive in between. */
 
 /* Waits up to receive_ms for the next message, and answers pings. The data is valid until the next call on this
    connection. false: the connection has ended (see ws_closed); TIMEOUT: the time is up, but ws_state is still WS_OPEN,
@@ -1107,20 +1106,20 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees a connection of ws_connect or of a test; an open one is first closed, as by ws_close with 1000. Has no
+/* Frees a connection of ws_connect or ws_test_connect; if it is open, closes it first, like ws_close with 1000. Has no
    effect on other connections, which belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, which also works between attempts. It gives up if url or config made the first attempt fail. In
-   on_error (not in on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied.
-   NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   or ws_drop, even between two attempts. It gives up if url or config made the first attempt fail. In on_error (not in
+   on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied. NULL: url or
+   handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
-/* The response to a client; valid until its next attempt. ws_status: 0 if none came. ws_header: the first header of
-   that name; ws_header_at: the one at index, from 0, for headers that repeat, such as Set-Cookie. NULL: absent.
-   ws_body: the body of a refusal, up to limits.body, as far as it came within handshake_ms; "": none. */
+/* The response to a client; valid until its next attempt. ws_status is 0 if none came. ws_header: the first header of
+   that name; ws_header_at: the one at index (from 0) if the header repeats, as Set-Cookie does. NULL: absent. ws_body:
+   the body of a refusal, up to limits.body, as far as it arrived within handshake_ms; "": none. */
 WS_API int ws_status(const ws_conn *conn);
 WS_API const char *ws_header(const ws_conn *conn, const char *name);
 WS_API const char *ws_header_at(const ws_conn *conn, const char *name, size_t index);
@@ -1134,7 +1133,7 @@ WS_API const char *ws_body(const ws_conn *conn);
 
 typedef enum ws_json_type {
     WS_JSON_ABSENT = 0, /* no such member or element, or the path is malformed */
-    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token, or, if not UTF-8, at the start */
+    WS_JSON_MALFORMED,  /* the text is not JSON; data points at the first wrong token (not UTF-8: at the start) */
     WS_JSON_TOO_DEEP,   /* nested too deeply; data points at the bracket */
     WS_JSON_NULL, WS_JSON_BOOL, WS_JSON_NUMBER, WS_JSON_STRING, WS_JSON_ARRAY, WS_JSON_OBJECT
 } ws_json_type;
@@ -1148,18 +1147,18 @@ typedef struct ws_json {
     const uint32_t *index; /* private; NULL: none */
 } ws_json;
 
-/* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, at most WS_JSON_DEPTH deep. The
-   escape of a lone surrogate is allowed, as in the RFC's grammar. */
+/* Whether this is exactly one JSON text (RFC 8259): UTF-8 without a byte order mark, nested at most WS_JSON_DEPTH deep.
+   An escape of a lone surrogate is allowed, as in the RFC's grammar. */
 WS_API bool ws_json_valid(const void *text, size_t size);
 /* Validates a text and returns its value; a type below WS_JSON_NULL means an error. One pass, no allocation. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
 /* The same for deeper nesting: each word in `nesting` allows 64 more levels, so uint64_t nesting[15] allows 1,024. Only
    this call uses the words. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
-/* Like ws_json_parse, but builds an index in your memory, so that later calls do not read the text again: to parse and
-   visit every value then takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
-   name or literal needs one word, an array or object two: size + 1 are always enough, size / 4 usually. With too few,
-   or for a text of 256 MiB or more, there is no index: .index is NULL, and everything else is the same. */
+/* Like ws_json_parse, but builds an index in your memory, so that later calls do not read the text again: parsing and
+   visiting every value then takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
+   name or literal needs one word, an array or object two: size + 1 are always enough, size / 4 usually. With too few
+   words, or a text of 256 MiB or more, there is no index: .index is NULL, and everything else is the same. */
 WS_API ws_json ws_json_index(const void *text, size_t size, uint32_t *words, size_t count);
 
 /* Finds a value by path: "user.name", "data[2]", "[0].x", "['a.b'].c" or "[\"a.b\"].c"; "" or NULL is the whole text.
@@ -1169,7 +1168,7 @@ WS_API ws_json ws_json_find(ws_message message, const char *path);
 /* Writes the string at path into buffer, unescaped, with a zero. false, and buffer is "": not JSON; no string there;
    too long for buffer; or the string holds \u0000 or a lone surrogate. */
 WS_API bool ws_json_text(ws_message message, const char *path, char *buffer, size_t size);
-/* Read the value at path, like ws_json_as_integer and so on below. false: the result is unchanged, so preset it. */
+/* Read the value at path like ws_json_as_integer and so on below. If they return false, the result is unchanged. */
 WS_API bool ws_json_integer(ws_message message, const char *path, int64_t *integer);
 WS_API bool ws_json_unsigned(ws_message message, const char *path, uint64_t *integer);
 WS_API bool ws_json_number(ws_message message, const char *path, double *number);
@@ -1178,20 +1177,20 @@ WS_API bool ws_json_bool(ws_message message, const char *path, bool *boolean);
 /* Look into a value without validating it again. Given a MALFORMED or TOO_DEEP value, they return it unchanged. Pass a
    name that a peer chose to ws_json_member, never as part of a path. */
 WS_API ws_json ws_json_get(ws_json value, const char *path);
-WS_API ws_json ws_json_member(ws_json object, const char *name); /* of several of that name, the last */
+WS_API ws_json ws_json_member(ws_json object, const char *name); /* the last member of that name */
 WS_API ws_json ws_json_element(ws_json array, size_t index);     /* from 0 */
 
 /* Private. ws_json_next passes the fields one by one, in registers; a whole ws_json would go through memory. */
 WS_API bool ws_json_next_of(const char *data, size_t size, ws_json_type type, const uint32_t *index, ws_json *name,
                             ws_json *item);
 /* Steps through an array or object: for (ws_json name, item = {0}; ws_json_next(value, &name, &item);)
-   name may be NULL; in an array *name is ABSENT. false: there are no more, and *item is ABSENT again. */
+   name may be NULL; in an array *name is ABSENT. false: there are no more items, and *item is ABSENT again. */
 static inline bool ws_json_next(ws_json container, ws_json *name, ws_json *item) {
     return ws_json_next_of(container.data, container.size, container.type, container.index, name, item);
 }
 
-/* Unescapes a string into buffer, with a zero. Returns the size that this needs, including the zero; if that exceeds
-   size, buffer is "". The string may itself hold zeros (\u0000). 0: it is no string, or holds a lone surrogate. */
+/* Unescapes a string into buffer, with a zero. Returns the size needed, with the zero; if that exceeds size, buffer is
+   "". The text may itself hold zeros (\u0000). Returns 0 if the value is no string or holds a lone surrogate. */
 WS_API size_t ws_json_as_text(ws_json string, char *buffer, size_t size);
 WS_API bool ws_json_is(ws_json string, const char *text); /* whether it is a string that unescapes to text */
 /* Read the exact value: 1e3 and 1000.0 are 1000. false: not a number, not an integer, or out of range. */
@@ -1201,8 +1200,8 @@ WS_API bool ws_json_as_unsigned(ws_json number, uint64_t *integer);
 WS_API bool ws_json_as_number(ws_json number, double *result);
 WS_API bool ws_json_as_bool(ws_json boolean, bool *result);
 
-/* Writes JSON into buffer, with a zero. Returns the size without the zero; if that is not below size, the JSON did not
-   fit, and buffer is "". Returns 0, and buffer is "", if an argument is not UTF-8, format holds a conversion that is
+/* Writes JSON into buffer, with a zero. Returns the JSON's size without the zero; if that is size or more, the JSON did
+   not fit, and buffer is "". Returns 0, and buffer is "", if an argument is not UTF-8, format has a conversion that is
    not listed here, or the result is not JSON (which is checked only if it fits).
      'name'         a string: write single quotes for double quotes, and \' for an apostrophe in a string
      %s %.*s        a text, written as a quoted and escaped string; NULL: null. Not inside ''
@@ -1222,7 +1221,7 @@ WS_API size_t ws_json_vprint(char *buffer, size_t size, const char *format, va_l
      %-s %-.*s      markup, written unchanged: only what you or this function made
      %f %e %g       as for JSON, but NaN and infinity write nothing
    Quotes in format are written unchanged. Returns 0, and buffer is "", if the result is empty, an argument is not
-   UTF-8, or format holds a conversion that is not listed. */
+   UTF-8, or format has a conversion that is not listed. */
 WS_API size_t ws_html_print(char *buffer, size_t size, const char *format, ...) WS_PRINTF(3, 4);
 WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_list arguments) WS_PRINTF(3, 0);
 
@@ -1230,8 +1229,8 @@ WS_API size_t ws_html_vprint(char *buffer, size_t size, const char *format, va_l
 /* --- JSON and HTML of connections (WS_NO_JSON) ------------------------------------------ */
 
 /* Send, broadcast or reply with the JSON or HTML that ws_json_print or ws_html_print writes for format:
-   ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), which
-   htmx swaps in by id. They fail as the calls for plain data do, or with FORMAT: the result is not JSON. */
+   ws_send_json(conn, "{'name':%s,'age':%d}", name, age); ws_send_html(conn, "<p id='said'>Hello %s</p>", name), whose
+   element htmx swaps in by its id. They fail like the calls for plain data, or with FORMAT: the result is not JSON. */
 WS_API bool ws_send_json(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 WS_API bool ws_send_html(ws_conn *conn, const char *format, ...) WS_PRINTF(2, 3);
 #ifndef WS_NO_SERVER
@@ -1255,8 +1254,8 @@ WS_API bool ws_reply_html(ws_request *request, int status, const char *format, .
 
 /* Connects to a server in this process, with its real routes, but without sockets, threads, TLS or transport. target:
    "/ws/lobby?a=b". The server's loop needs virtual_clock. Do not run the loop yourself: calls on the connection run it
-   as far as needed, and block as after ws_connect, in virtual time. Do not call this in a callback. Of config, only
-   subprotocols, headers, origin, receive_ms, limits and allocator are used. NULL: server is NULL, or no memory. */
+   as far as needed, and block like those after ws_connect, in virtual time. Do not call this in a callback. Of config,
+   only subprotocols, headers, origin, receive_ms, limits and allocator are used. NULL: server is NULL, or no memory. */
 WS_API ws_conn *ws_test_connect(ws_server *server, const char *target, const ws_client_config *config);
 WS_API void ws_test_wait(ws_conn *conn, uint32_t milliseconds); /* advances the virtual clock */
 WS_API void ws_test_cut(ws_conn *conn); /* from now on nothing arrives, as if the cable were cut */

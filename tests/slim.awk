@@ -189,8 +189,8 @@ history { next }
 /^     WS_[A-Z_]+ / { cut = $1 in left_out || $1 in absent }
 !/^         / && !/^     WS_/ { cut = 0 }
 mark("   ws.h - WebSockets") && pass == 2 { sub(/$/, "\n\n   A copy made by make slim, without\n   " without ".", raw) }
-mark("   and build it with") && "WS_NO_TLS" in left_out {
-    out("   and build it with `cc -O2 echo.c -o echo`. Other files include \"ws.h\" without the define.")
+mark("   Build it with `cc ") && "WS_NO_TLS" in left_out {
+    out("   Build it with `cc -O2 echo.c -o echo`. Other files include \"ws.h\" without the define.")
     cut_title = blank = 1
 }
 mark("                A client looks up host names") && "WS_NO_CLIENT" in left_out { next }
