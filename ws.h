@@ -11094,7 +11094,7 @@ typedef struct wsi_endpoint { /* what connections of one server (or one client) 
     size_t max_count;
 #endif
 #ifndef WS_NO_FORWARD
-    void (*meter)(ws_conn *conn, size_t size); /* counts a ping or pong, unless NULL */
+    bool (*meter)(ws_conn *conn, uint64_t messages, uint64_t bytes); /* see wsi_bounds_count; NULL: no rates */
     void (*conn_freed)(ws_conn *conn); /* called once the descriptor is closed, unless NULL */
 #endif
 #ifndef WS_NO_CLIENT
@@ -11828,9 +11828,10 @@ static void wsi_conn_schedule_linger(ws_conn *conn) {
 }
 
 #ifndef WS_NO_FORWARD
-static void wsi_conn_meter(ws_conn *conn, size_t size) {
-    if (wsi_conn_endpoint(conn)->meter)
-        wsi_conn_endpoint(conn)->meter(conn, size);
+/* Counts what an open connection received. false: it is beyond a rate, and is closed. */
+static bool wsi_conn_meter(ws_conn *conn, bool message, size_t size) {
+    const wsi_endpoint *endpoint = wsi_conn_endpoint(conn);
+    return !endpoint->meter || conn->engine.state != WSI_OPEN || (endpoint->meter)(conn, message, size);
 }
 static void wsi_conn_freed(ws_conn *conn) {
     if (wsi_conn_endpoint(conn)->conn_freed)
@@ -11838,7 +11839,9 @@ static void wsi_conn_freed(ws_conn *conn) {
 }
 #else
 static void wsi_conn_freed(ws_conn *conn) { (void)conn; }
-static void wsi_conn_meter(ws_conn *conn, size_t size) { (void)conn, (void)size; }
+static bool wsi_conn_meter(ws_conn *conn, bool message, size_t size) {
+    return (void)conn, (void)message, (void)size, true;
+}
 #endif
 
 /* Ends a pause if the connection is no longer open, or if its rate allows. Returns when to check next. */
@@ -12207,7 +12210,8 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
     case WS_EVENT_REFUSED: wsi_conn_endpoint(conn)->handshake(conn, event); break;
     case WS_EVENT_CHUNK:
         WSI_COUNT(wsi_conn_loop(conn)->stats.messages_in, event->chunk.last);
-        conn->handler->on_chunk(conn, event->chunk);
+        if (wsi_conn_meter(conn, event->chunk.first, event->chunk.size))
+            conn->handler->on_chunk(conn, event->chunk);
         break;
     case WS_EVENT_CLOSED:
         if (event->close.reason[0] && wsi_conn_extra(conn))
@@ -12215,7 +12219,7 @@ WSI_RARE void wsi_conn_event(ws_conn *conn, const ws_event *event) {
         wsi_conn_schedule_end(conn);
         break;
     default: /* a ping or pong; messages are metered in on_message */
-        wsi_conn_meter(conn, event->message.size);
+        (void)wsi_conn_meter(conn, true, event->message.size);
         if (event->type == WS_EVENT_PONG && conn->engine.state == WSI_OPEN && conn->handler->on_pong)
             conn->handler->on_pong(conn, event->message);
         break;
@@ -13598,8 +13602,7 @@ typedef struct wsi_route {
     struct wsi_route *next;
     const char *pattern;
 #ifndef WS_NO_FORWARD
-    void (*on_message)(ws_conn *conn, ws_message message); /* the program's callbacks, if BOUNDS has replaced them */
-    void (*on_chunk)(ws_conn *conn, ws_chunk chunk);
+    void (*on_message)(ws_conn *conn, ws_message message); /* the program's callback, if BOUNDS has replaced it */
 #endif
     unsigned methods;     /* the HTTP methods that the route takes, a bit for each; 0: a WebSocket */
     void (*answer)(ws_request *request); /* answers an HTTP request whose body is complete; NULL: sends the page */
@@ -14933,22 +14936,22 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
    LIFE, ROOMS, ROUTES. Prefix: wsi_bounds_. Servers reach it through FORWARD. Switch: WS_NO_FORWARD, as for FORWARD.
 */
 
-enum { WSI_BOUNDS_MS = 1000, WSI_BOUNDS_UNUSED = 4096 }; /* a second; how many addresses without connections are kept */
+enum {
+    WSI_BOUNDS_MS = 1000,     /* a second */
+    WSI_BOUNDS_BITS = 16,     /* times of rates are in milliseconds << WSI_BOUNDS_BITS, as a message may take less */
+    WSI_BOUNDS_UNUSED = 4096  /* how many addresses without connections are kept */
+};
 
-typedef struct wsi_meter { /* how much of a rate is used: a leaky bucket */
-    uint64_t at, level;    /* when the level last changed; the level, in thousandths */
-} wsi_meter;
-
-typedef struct wsi_bounded { /* an address, and how much of its limits is used */
+typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
-    size_t count;            /* the number of its open connections */
-    wsi_meter meter;         /* the rate of new connections */
+    size_t count;            /* its open connections */
+    uint64_t paid;           /* of address_rate: see wsi_bounds_spend */
 } wsi_bounded;
 
 typedef struct wsi_slot { /* what BOUNDS keeps of a connection */
-    wsi_bounded *address; /* NULL: the connection is not counted */
-    wsi_meter messages, bytes;
+    wsi_bounded *address;    /* NULL: the connection is not counted */
+    uint64_t messages, bytes; /* of the two rates: see wsi_bounds_spend */
 } wsi_slot;
 
 typedef struct wsi_bounds {
@@ -14960,18 +14963,18 @@ typedef struct wsi_bounds {
     wsi_buffer entries; /* an array of wsi_slot; the index is conn->number */
 } wsi_bounds;
 
-/* Uses up units of a rate (0: unlimited). Returns how many milliseconds the peer has to wait, or 0. */
-static uint64_t wsi_bounds_spend(wsi_meter *meter, uint64_t now, uint64_t rate, uint64_t units) {
-    uint64_t passed = now - meter->at < 1000000 ? now - meter->at : 1000000;
-    uint64_t full = rate * WSI_BOUNDS_MS;
+/* Uses up units of a rate (0: unlimited). *paid: when the rate will have allowed for all units so far. It may be up to
+   a second from now; beyond that, returns how many milliseconds the peer has to wait. Otherwise returns 0. */
+static uint64_t wsi_bounds_spend(uint64_t *paid, uint64_t now, uint64_t rate, uint64_t units) {
+    uint64_t second = (uint64_t)WSI_BOUNDS_MS << WSI_BOUNDS_BITS, begin = now << WSI_BOUNDS_BITS;
     if (!rate)
         return 0;
-    meter->level = (meter->level > passed * rate ? meter->level - passed * rate : 0) + units * WSI_BOUNDS_MS;
-    meter->at = now;
-    return meter->level > full ? (meter->level - full + rate - 1) / rate : 0;
+    *paid = (*paid > begin ? *paid : begin) + units * second / rate;
+    uint64_t over = *paid > begin + second ? *paid - begin - second : 0;
+    return (over + (1u << WSI_BOUNDS_BITS) - 1) >> WSI_BOUNDS_BITS;
 }
 
-/* The slot of a connection. NULL: no memory, which can happen only in wsi_bounds_admit; later the slot exists. */
+/* The slot of a connection. NULL: no memory; then the connection is not accepted. */
 static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
     ws_server *server = wsi_server_of(conn);
     wsi_buffer *entries = &server->bounds->entries;
@@ -14987,20 +14990,23 @@ static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
 
 /* --- addresses --- */
 
-static void wsi_bounds_free(ws_server *server, wsi_bounded *one) {
-    wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
+/* Frees an address without connections. all: even if its rate still counts what it used. */
+static void wsi_bounds_forget(ws_server *server, wsi_bounded *one, bool all) {
+    if (!one->count && (all || one->paid <= server->endpoint.loop->now << WSI_BOUNDS_BITS))
+        wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
 }
 
-/* Frees addresses that have no connections. all: even those that had a new connection within the last second. */
-static void wsi_bounds_sweep(ws_server *server, uint64_t now, bool all) {
+/* Frees addresses without connections: once a second, or all of them if there are too many. */
+static void wsi_bounds_sweep(ws_server *server, uint64_t now) {
     const wsi_table *table = &server->bounds->addresses;
+    bool many = table->count >= server->endpoint.count + WSI_BOUNDS_UNUSED;
+    if (!many && now - server->bounds->swept < WSI_BOUNDS_MS)
+        return;
     server->bounds->swept = now;
     for (size_t i = 0; i < table->bucket_count; i++)
         for (wsi_chain *chain = table->buckets[i], *next; chain; chain = next) {
-            wsi_bounded *one = (wsi_bounded *)(void *)chain;
             next = chain->next;
-            if (!one->count && (all || now - one->meter.at >= WSI_BOUNDS_MS))
-                wsi_bounds_free(server, one);
+            wsi_bounds_forget(server, (wsi_bounded *)(void *)chain, many);
         }
 }
 
@@ -15023,18 +15029,17 @@ static wsi_bounded *wsi_bounds_find(ws_server *server, const uint8_t address[16]
 /* Counts a connection of this address. false: no memory, or beyond a bound. */
 static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     ws_server *server = wsi_server_of(conn);
-    wsi_bounds *bounds = server->bounds;
+    const wsi_bounds *bounds = server->bounds;
     uint64_t now = server->endpoint.loop->now;
-    bool many = bounds->addresses.count >= server->endpoint.count + WSI_BOUNDS_UNUSED;
     if (!bounds->address_connections && !bounds->address_rate)
         return true;
-    if (many || now - bounds->swept >= WSI_BOUNDS_MS)
-        wsi_bounds_sweep(server, now, many);
+    wsi_bounds_sweep(server, now);
     wsi_bounded *one = wsi_bounds_find(server, address);
     if (!one || (bounds->address_connections && one->count >= bounds->address_connections))
         return false;
-    if (wsi_bounds_spend(&one->meter, now, bounds->address_rate, 1)) {
-        one->meter.level -= WSI_BOUNDS_MS; /* a refused connection does not count */
+    uint64_t paid = one->paid;
+    if (wsi_bounds_spend(&one->paid, now, bounds->address_rate, 1)) {
+        one->paid = paid; /* a refused connection does not count */
         return false;
     }
     one->count++;
@@ -15042,23 +15047,15 @@ static bool wsi_bounds_enter(ws_conn *conn, const uint8_t address[16]) {
     return true;
 }
 
-/* Admits a new connection. address NULL: it does not count, or not yet. false: no memory, or beyond a bound. */
-static bool wsi_bounds_admit(ws_conn *conn, const uint8_t *address) {
-    wsi_slot *slot = wsi_bounds_slot(conn);
-    if (!slot)
-        return false;
-    memset(slot, 0, sizeof *slot);
-    return !address || wsi_bounds_enter(conn, address);
-}
-
 static void wsi_bounds_leave(ws_conn *conn) {
-    ws_server *server = wsi_server_of(conn);
     wsi_slot *slot = wsi_bounds_slot(conn);
     wsi_bounded *one = slot ? slot->address : NULL;
     if (slot)
-        slot->address = NULL;
-    if (one && !--one->count && !server->bounds->address_rate)
-        wsi_bounds_free(server, one);
+        memset(slot, 0, sizeof *slot);
+    if (one) {
+        one->count--;
+        wsi_bounds_forget(wsi_server_of(conn), one, false);
+    }
 }
 
 /* --- rates of a connection --- */
@@ -15088,32 +15085,19 @@ static void wsi_bounds_message(ws_conn *conn, ws_message message) {
         route->on_message(conn, message);
 }
 
-static void wsi_bounds_chunk(ws_conn *conn, ws_chunk chunk) {
-    if (wsi_bounds_count(conn, chunk.first, chunk.size))
-        wsi_route_of(conn)->on_chunk(conn, chunk);
-}
-
-static void wsi_bounds_control(ws_conn *conn, size_t size) {
-    if (conn->engine.state == WSI_OPEN) /* frames of a closing connection do not count */
-        (void)wsi_bounds_count(conn, 1, size);
-}
-
 /* --- what FORWARD calls, or gives to servers as callbacks --- */
 
 static void wsi_bounds_meter(const ws_server *server, wsi_route *route) {
-    if (!server->bounds || !(server->bounds->message_rate || server->bounds->byte_rate))
+    if (!server->endpoint.meter)
         return;
     route->on_message = route->handler.on_message;
-    route->on_chunk = route->handler.on_chunk;
     route->handler.on_message = wsi_bounds_message;
-    route->handler.on_chunk = route->on_chunk ? wsi_bounds_chunk : NULL;
 }
 
 static void wsi_bounds_release(ws_server *server) {
     if (!server->bounds)
         return;
-    wsi_bounds_sweep(server, 0, true);
-    wsi_table_free(wsi_server_memory(server), &server->bounds->addresses);
+    wsi_table_clear(wsi_server_memory(server), &server->bounds->addresses, sizeof(wsi_bounded));
     wsi_buffer_free(wsi_server_memory(server), &server->bounds->entries);
 }
 
@@ -15125,7 +15109,8 @@ static ws_error wsi_bounds_start(ws_server *server, const ws_server_config *conf
     server->bounds = (wsi_bounds *)wsi_server_keep(server, &bounds, sizeof bounds);
     if (!server->bounds)
         return WS_ERROR_MEMORY;
-    server->endpoint.meter = wsi_bounds_control;
+    if (config->message_rate || config->byte_rate)
+        server->endpoint.meter = wsi_bounds_count;
     server->endpoint.conn_freed = wsi_bounds_leave;
     return WS_OK;
 }
@@ -15428,10 +15413,10 @@ static bool wsi_forward_accept(ws_conn *conn, ws_socket descriptor) {
     wsi_forward_peer peer;
     bool known = descriptor != WSI_NO_SOCKET && wsi_platform_peer_address(descriptor, peer.address, &peer.local);
     bool trusted = known && wsi_forward_trusts(server->proxies, &peer);
-    if (server->bounds && !wsi_bounds_admit(conn, known && !peer.local && !trusted ? peer.address : NULL))
+    bool reset = descriptor != WSI_NO_SOCKET && !known; /* its data can be read, but its address is unknown */
+    bool counts = known && !peer.local && !trusted;
+    if (server->bounds && (reset || !wsi_bounds_slot(conn) || (counts && !wsi_bounds_enter(conn, peer.address))))
         return false;
-    if (server->bounds && descriptor != WSI_NO_SOCKET && !known)
-        return false; /* reset already: its data could be read, but its address is unknown, so it cannot be counted */
     return server->proxy_protocol && trusted ? wsi_forward_begin(conn, descriptor)
                                              : wsi_conn_attach(conn, descriptor, NULL) == WS_OK;
 }

@@ -511,7 +511,7 @@ static void test_closing_rate(void) {
         CHECK(ws_close(net.conns[1], 1000, NULL));
         peer_frames(p, "9x89\"\"");
         CHECK(net_settle());
-        CHECK_EQ(wsi_bounds_slot(net.conns[1])->messages.level, 0);
+        CHECK_EQ(wsi_bounds_slot(net.conns[1])->messages, 0);
         CHECK_EQ(ws_last_error(net.conns[1]), WS_OK);
         peer_frames(p, "88<03e8>");
         CHECK(net_settle());
