@@ -19105,7 +19105,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      transfer codings get 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are decoded.
    - The answer to a close frame repeats its reason as well as its code.
-   - unix_path: only a socket that nobody listens on is removed; at the end, only the server's own.
+   - ws_listen removes a Unix socket only if nobody listens on it; a server that ends removes only its own.
    - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at: their ports.
    - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
      without a refused connection; unix_mode, the permissions of a Unix socket.
@@ -19129,26 +19129,26 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE, so idle connections do not slow messages down.
    - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT also notices
      a foreign thread while such a loop waits.
-   - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, also by X-Forwarded-For and PROXY. "::" takes
-     IPv4 as well, whatever the system's default is.
+   - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, even if X-Forwarded-For or PROXY names it. "::"
+     accepts IPv4 as well, whatever the system's default is.
    - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
-   - After 1 MiB of decompressed messages or chunks, other connections have their turn: one read may hold 67 MB of them.
+   - After 1 MiB of decompressed data it is other connections' turn, because what one read decompresses to may be 67 MB.
    Clients
-   - Pauses grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the pause is the longest (see
-     reconnect_max_ms).
+   - Pauses before a reconnect grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the longest pause
+     follows (see reconnect_max_ms).
    - Retry-After of a 429 or 503 is obeyed, up to retry_after_max_ms. A client sends User-Agent, unless no_user_agent
      is set. New: ws_header_at, for headers that are repeated. ws_body is the whole body, up to limits.body.
    - In on_error, ws_state is WS_CONNECTING if another attempt follows, else WS_CLOSED.
    - New: before_reconnect, which may set another URL and headers, for example a new token. New: ws_client_config.loop,
-     which ws_connect and ws_receive run while they block; ws_stop in another thread ends that (WS_ERROR_STOPPED).
+     which ws_connect and ws_receive run while they block; ws_stop in another thread ends them (WS_ERROR_STOPPED).
    - A redirect from wss: to ws: is refused unless allow_wss_to_ws is set. A redirect to another host or port carries
      none of the program's headers, credentials or certificates.
    - All addresses of a name, up to 64, are raced, both families in turn (RFC 8305): a dead one costs 250 ms.
      A loop looks up 16 names at a time, one for each client.
    - Servers that ignore parameters of permessage-deflate are accepted; such a connection needs up to 40 KiB.
-   - A 101 with Content-Length or the like is accepted; 1xx before a proxy's response are ignored, folded fields read.
-   - ws_body is the body, without chunks. Host is the first field. Dot segments are removed from URLs. A user name
-     with %3A is refused.
+   - A 101 with Content-Length or the like is accepted. A client ignores 1xx responses before a proxy's response, and
+     reads folded fields. ws_body is without chunked coding. Host is the first field of a request. Dot segments are
+     removed from URLs. A user name with %3A is refused.
    What is compiled
    - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out nearly all. All files of
      a program need the same switches. `make slim` writes a header without the parts of some switches.
@@ -19157,8 +19157,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
    - New: Windows, tested under wine. ws_socket, a descriptor's type, is SOCKET there. Numbers of ws_error have changed.
    - New: WS_LWIP, loops on lwIP's sockets. With WS_SMALL a loop's buffers have 2 KiB, and errors have no details.
-   - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory. A server's engine also reads requests of
-     up to 751 bytes in it. With WS_NO_NET, ws_limits has no body, answer_ms and rooms.
+   - New: ws_engine_config.chunks, for messages of any size in 1 KiB of memory. In this memory a server's engine also
+     reads requests of up to 751 bytes. With WS_NO_NET, ws_limits has no body, answer_ms or rooms.
    - ws.h compiles after any system header, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
    - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h. New: WS_VERSION_AT_LEAST and its like.
@@ -19166,16 +19166,16 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Errors name the route, page, handler, folder, file or session key that they are about. Errors about certificate
      files begin with the file's name and end with OpenSSL's reason.
    Compression
-   - It is off by default, for servers, clients and engines: .deflate = { .on = true } turns it on.
+   - Compression is off by default, for servers, clients and engines: .deflate = { .on = true } turns it on.
      ws_deflate_config.off is gone. Programs that set .context, .level or the like must add .on = true.
    - A window_bits or level out of range is refused, no longer clamped.
    TLS
    - ca_file may hold only intermediates; a certificate that cannot be used does not affect the others. Clients with
-     equal configs share the loaded files, and reload changed ones. One with a ws: URL loads none.
+     equal configs share the loaded files, and reload changed ones. A client with a ws: URL loads none.
    - A certificate's CN never counts as a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
-   - New: ws_json_index, for values that are visited more than once, or all. A ws_json has one more field. ws_json_next
-     is an inline function, which calls ws_json_next_of.
+   - New: ws_json_index, for a text of which all values are visited, or some more than once. ws_json has one more field.
+     ws_json_next is an inline function, which calls ws_json_next_of.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - If ws_engine_init fails, every call still accepts the engine, and ws_engine_error says why. In fixed memory, pongs
      and the answer to a close frame always fit.

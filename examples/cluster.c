@@ -7,7 +7,7 @@
    `make cluster` starts Redis and three servers.
 
    A server subscribes to the rooms in which it has members, and to no others. It publishes what a member says to the
-   room's channel. Redis delivers that to all servers in one order, so all members of a room see the same order.
+   room's channel. Redis delivers to all servers in one order, so all members of a room see messages in the same order.
 
    A hash in Redis counts the members of each room, with a field for each server. A field is valid while its server's
    key exists. That key expires SECONDS_ALIVE seconds after the server last set it.
@@ -82,8 +82,8 @@ static room *rooms[LISTS]; /* a hash table */
 
 static struct { /* the state of Redis, and of the other servers */
     bool answered; /* Redis has answered the latest beat */
-    bool waiting;  /* until the other servers are back */
-    bool reported; /* the loss of Redis was printed */
+    bool waiting;  /* members cannot say anything until the other servers are back */
+    bool reported; /* stderr says that Redis was lost */
     bool told;     /* members were told that Redis is down */
     unsigned announced;    /* how many lists of `rooms` were announced to Redis; LISTS: all */
     unsigned long servers; /* how many are connected to Redis */
@@ -141,7 +141,7 @@ static const char *channel_of(const char *room_name) {
     return channel;
 }
 
-/* In RESP3 the answer to this is a push, so no answer is pending. */
+/* RESP3 answers this with a push, which is not counted as pending. */
 static void subscribe(const char *verb, const char *name) {
     if (redis.ready && redis_command(0, 2, verb, channel_of(name)))
         redis.pending_count--;
@@ -156,8 +156,8 @@ static bool publish(ws_id sender, const room *where, const char *message) {
 }
 
 /* Publishes what a member says or does, without the number of members and the last bracket. The script appends both
-   when somebody joins or leaves, and once in each epoch. It costs Redis many times what a message costs, so otherwise
-   each server appends the last number that it saw. */
+   when somebody joins or leaves, and once in each epoch. The script costs Redis many times what a PUBLISH costs, so for
+   other messages each server appends the last number that it saw. */
 static bool publish_of(ws_conn *conn, const char *type, const char *text, size_t size) {
     static char message[MESSAGE_MAX_BYTES];
     const member *who = ws_user(conn);
@@ -228,7 +228,7 @@ static void count_again(ws_loop *l, void *user) {
     epoch++;
 }
 
-/* Counts members again after a server joined or left: at once, and when the key of a server that died has expired. */
+/* Counts members again after a server came or went: at once, and when the key of a server that died has expired. */
 static void changed(void) {
     epoch++;
     ws_after(loop, 1000 * SECONDS_ALIVE, count_again, NULL);

@@ -1,6 +1,6 @@
-/* Gateway: opens a connection to another server for each client, and forwards messages and close codes both ways. So
-   programs that cannot speak TLS can reach a wss:// server. A side that sends faster than the other reads is paused;
-   a client is also paused until its upstream connection is open. From the top of the tree:
+/* Gateway: opens a connection to another server for each client, and forwards messages and close codes both ways, so
+   that programs without TLS can reach a wss:// server. A side that sends faster than the other reads is paused; a
+   client is also paused until its upstream connection is open. From the top of the tree:
 
        cc -O2 -o gateway examples/gateway.c -lssl -lcrypto
        cc -O2 -DWS_NO_TLS -o gateway examples/gateway.c            # where wss:// is not needed

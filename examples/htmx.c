@@ -91,7 +91,7 @@ static void enter(ws_conn *conn) {
         ws_close(conn, WS_CLOSE_TRY_LATER, "the server is short of memory");
 }
 
-/* The message is a JSON object of the form's fields. Whatever else it is, the socket stays open. */
+/* The message is a JSON object of the form's fields. Any other message gets an error, and the socket stays open. */
 static void answer(ws_conn *conn, ws_message message) {
     visitor *who = ws_user(conn);
     if (message.type != WS_TEXT || !ws_json_text(message, "name", who->name, sizeof who->name) || !*who->name) {

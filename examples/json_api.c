@@ -1,5 +1,5 @@
 /* JSON-RPC 2.0 (https://www.jsonrpc.org/specification) over a WebSocket, with notifications and batches. A request is
-   a text message, and so is its response. Serves a page to try it. From the top of the tree:
+   a text message, and so is its response. The server has a page to try it. From the top of the tree:
 
        cc -O2 -DWS_NO_TLS -o json_api examples/json_api.c
        ./json_api                          then open http://127.0.0.1:8000/

@@ -31,7 +31,7 @@ static struct {
     size_t out_size, in_size;
 } redis = {.socket = -1};
 
-/* The program defines these two. Called when the connection is lost, or could not be made: */
+/* The program defines redis_lost and redis_answer. Called when the connection is lost, or could not be made: */
 static void redis_lost(const char *why);
 /* Called for each complete answer or push, which begins at redis.in + at. false: the connection was lost meanwhile. */
 static bool redis_answer(size_t at);

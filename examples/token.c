@@ -20,7 +20,7 @@
 static const char usage[] =
     "usage: token " SERVER_OPTIONS
     "Serves chat rooms, at /ws/NAME, to clients that have a token: ann-secret or bob-secret.\n"
-    "It comes as ?token=ann-secret, or in the header \"Authorization: Bearer ann-secret\".\n"
+    "The token comes as ?token=ann-secret, or in the header \"Authorization: Bearer ann-secret\".\n"
     SERVER_HELP("8000");
 
 /* Takes as long for a wrong token as for the right one, so that an attacker cannot measure which letters are right. */

@@ -62,12 +62,12 @@ static struct {
 static ws_loop *loop;
 static ws_conn *conn; /* NULL after it has ended */
 static int status = 1;
-static bool failed;    /* there was an error on our side: the exit status is 1 even after a clean close */
+static bool failed;    /* an error occurred on our side: the exit status is 1 even after a clean close */
 
 static char *line; /* input since the last line break */
 static size_t line_size, line_room;
 static unsigned long lines;
-static bool streaming;  /* part of a message has been sent, whose parts are what a pipe delivers */
+static bool streaming;  /* a message in parts is unfinished: each read of a pipe or file is one part */
 static bool ended;      /* nothing more to send */
 static uint64_t heard;  /* when data last arrived, or was still being sent */
 
