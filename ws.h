@@ -48,7 +48,7 @@
 
    FIRMWARE     Use the engine alone, in one role: define WS_SMALL, WS_NO_NET, WS_NO_ALLOC, WS_NO_DEFLATE, WS_NO_JSON
                 and WS_NO_CLIENT or WS_NO_SERVER. examples/firmware.c on a Cortex-M4 (`make firmware`, gcc -Os) takes
-                8,470 bytes of flash as a server (17,470 without WS_SMALL), 7,850 as a client, 11,830 with both roles,
+                8,470 bytes of flash as a server (17,680 without WS_SMALL), 7,850 as a client, 11,830 with both roles,
                 536 bytes of stack, and 200 bytes of RAM besides the engine's memory. With 1 KiB of memory a server
                 accepts heads of up to 751 bytes, and messages of any size in chunks (see WS_ENGINE_MEMORY).
 
