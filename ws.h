@@ -41,7 +41,7 @@
    - Callbacks  A callback may do anything to any connection: send, close, drop, join, leave, broadcast, free the
                 server. The loop calls on_close later, never from inside your call.
    - Errors     A call on a NULL handle does nothing. Calls that fail return false or NULL. ws_last_error or
-                ws_loop_error then returns the error; ws_last_error_text or ws_loop_error_text describes it.
+                ws_loop_error then returns the error; ws_last_error_text or ws_loop_error_text explains it.
                 After a failed ws_listen or ws_route, ws_run returns that error at once, so one check at the end is
                 enough. The library never prints, exits or touches signals.
    - Zero       A config field that is zero takes the default named in its comment.
@@ -65,7 +65,7 @@
      WS_ASSERT(x)        checks for mistakes in your program (default: assert)
      WS_MINIMAL          the core with a server: every WS_NO_... except _NET, _SERVER, _ALLOC, _FAST and _TRANSPORT
      WS_SMALL            small code instead of fast code, for firmware, with the same protocol, limits and checks. Most
-                         statuses have no reason phrase, error texts and refusals of an Origin do not explain, and with
+                         statuses have no reason phrase, errors and refused Origins are not explained, and with
                          WS_NO_HTTP responses have no Date. With WS_NO_NET and WS_NO_DEFLATE also: a frame of 4 GiB or
                          more gets 1009, a time limit above 24 days has no effect, the connection closes after an HTTP
                          response, a refusal has no body, and an invalid element of config.origins matches nothing
@@ -276,7 +276,7 @@ typedef enum ws_error {
     WS_ERROR_URL,         /* not a valid URL (RFC 6455 3) */
     WS_ERROR_CONNECT,     /* no address of the host accepted the connection */
     WS_ERROR_PROXY,       /* the proxy refused, or does not speak HTTP */
-    WS_ERROR_REDIRECT,    /* too many redirects, or an unusable one */
+    WS_ERROR_REDIRECT,    /* too many redirects, or a redirect that cannot be followed */
     WS_ERROR_REFUSED,     /* the server answered with a status other than 101: see ws_status */
     WS_ERROR_STOPPED,     /* ws_stop ended a blocking call: see ws_client_config.loop */
 #endif
@@ -469,7 +469,7 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
    changed files if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
-    const char *cert_pem, *key_pem;   /* the same from memory */
+    const char *cert_pem, *key_pem;   /* certificate and key as texts in memory */
     const char *ca_file, *ca_pem;     /* CAs that may sign the peer's certificate: roots or intermediates, at least one
                                          of them usable. Client: NULL means the system's roots, loaded once per loop.
                                          Server: if set, each client must present a certificate (mTLS) */
@@ -484,10 +484,10 @@ typedef struct ws_tls_config {
 WS_API bool ws_peer_certificate(const ws_conn *conn, char *text, size_t size);
 WS_API void *ws_tls_session(const ws_conn *conn); /* OpenSSL's SSL *, or a ws_transport's session; or NULL */
 
-/* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. Its state for one
-   connection is a session. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED (read only:
-   the peer will send no more), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed by more.
-   All functions run in the loop's thread. */
+/* Another TLS library, or anything else that carries bytes: see tests/helpers/transport_mbedtls.h. A session is the
+   transport's state for one connection. read and write return a number of bytes, 0 for "try again when ready", WS_ENDED
+   (only read: the peer will send no more), or WS_FAILED. After a 0, write gets the same bytes again, possibly followed
+   by more. All functions run in the loop's thread. */
 typedef struct ws_transport {
     bool (*open)(ws_link *link, const char *host, void *user); /* false: failed. host: the name to verify (the URL's
                                          host or tls.server_name); NULL: this end is the server */
@@ -523,7 +523,7 @@ typedef struct ws_handler {
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
-    ws_deflate_config deflate; /* server only; a client's is in its config */
+    ws_deflate_config deflate; /* for a server; a client has ws_client_config.deflate */
     void (*on_pong)(ws_conn *conn, ws_message payload); /* a pong: to ws_ping, to limits.ping_ms, or unsolicited */
 } ws_handler;
 
@@ -568,7 +568,7 @@ typedef struct ws_server_config {
                                kind that your proxies set: they may pass on the other kind as the client sent it */
     bool proxy_protocol;    /* these proxies begin each connection with a PROXY header, version 1 or 2 */
     /* Limits on peers; 0 means none. Addresses are those of ws_peer; IPv6 addresses with the same first 64 bits count
-       as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's worth. */
+       as one. Behind trusted proxies only WebSocket connections count. A rate allows bursts of one second's amount. */
     size_t address_connections; /* open connections of an address; further ones get 503 */
     uint32_t address_rate;  /* new connections of an address per second; further ones get 503 */
     uint32_t message_rate;  /* messages, pings and pongs of a connection per second; beyond that, reading pauses */
@@ -639,7 +639,7 @@ WS_API size_t ws_room_members(const ws_server *server, const char *room, ws_id *
 typedef enum ws_slow {
     WS_SLOW_CLOSE = 0,   /* close that member with 1013 (the default) */
     WS_SLOW_WAIT,        /* send to nobody, and fail with BUFFERED: try again in that member's on_drain or on_close */
-    WS_SLOW_DROP_NEWEST, /* skip this message for that member */
+    WS_SLOW_DROP_NEWEST, /* do not send this message to that member */
     WS_SLOW_DROP_OLDEST, /* drop the room's oldest messages that are queued for that member */
     WS_SLOW_LATEST       /* keep for each member only the room's latest message, until its socket takes more */
 } ws_slow;
@@ -680,7 +680,7 @@ WS_API bool ws_slice_integer(ws_slice slice, int64_t *integer);
 WS_API bool ws_slice_unsigned(ws_slice slice, uint64_t *integer);
 
 typedef struct ws_acceptance {
-    const char *subprotocol; /* one that the client offers, instead of the handler's choice */
+    const char *subprotocol; /* a subprotocol that the client offers; NULL: the handler's choice */
     const char *const *headers; /* lines for the response, NULL at the end: {"X-Served-By: a", NULL} */
     void *user;              /* ws_user of the connection; NULL: unchanged */
     const ws_deflate_config *deflate; /* compression of this connection; NULL: the handler's */
@@ -794,8 +794,8 @@ WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
 WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sentence that names the file or address */
 
-/* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error: at once if ws_listen,
-   ws_route or ws_page has failed or fails meanwhile. Inside a callback it returns WS_ERROR_STATE. */
+/* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
+   ws_page has failed or fails meanwhile, ws_run returns that error at once. Inside a callback: WS_ERROR_STATE. */
 WS_API ws_error ws_run(ws_loop *loop);
 /* One round: waits up to wait_ms (WS_OFF: no limit), then serves what is ready. false: stopped, shut down or failed. */
 WS_API bool ws_run_once(ws_loop *loop, uint32_t wait_ms);
@@ -983,7 +983,7 @@ WS_API void ws_pipe_wait(ws_pipe *pipe, uint32_t milliseconds);
    methods (405), a malformed path, body, form or JSON (400), a body over limits.body (413), and, except with GET,
    HEAD or OPTIONS, pages of other origins (403, by Origin or Sec-Fetch-Site; see .origins). Fails like ws_route. */
 WS_API bool ws_http(ws_server *server, const char *methods, const char *pattern, ws_hook *function, void *user);
-/* The same with its own list of allowed origins, or "*", instead of the server's. */
+/* Like ws_http, but with a list of allowed origins for this route, or "*", instead of the server's. */
 WS_API bool ws_http_from(ws_server *server, const char *origins, const char *methods, const char *pattern,
                          ws_hook *function, void *user);
 
@@ -1010,8 +1010,8 @@ WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *con
    with '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: not found; 403: no permission;
    503: no descriptor is left. Call it after you add the routes below prefix. false: FILE: there is no such folder. */
 WS_API bool ws_files(ws_server *server, const char *prefix, const char *folder);
-/* The same for text in a charset other than UTF-8, such as "windows-1252"; "": send no charset. ws_files and ws_page
-   also send none for a style sheet that names its own, or for a page that does so in its first 1,024 bytes. */
+/* Like ws_files, for text in a charset other than UTF-8, such as "windows-1252"; "": send no charset. ws_files and
+   ws_page also send none for a style sheet that names its own, or for a page that does so in its first 1,024 bytes. */
 WS_API bool ws_files_charset(ws_server *server, const char *prefix, const char *folder, const char *charset);
 
 #ifndef WS_NO_JSON
@@ -1086,8 +1086,8 @@ typedef struct ws_client_config {
    - A key with a password: set tls.ssl_ctx to an SSL_CTX_new(TLS_client_method()) with SSL_CTX_set_default_passwd_cb,
      SSL_CTX_use_certificate_chain_file, SSL_CTX_use_PrivateKey_file and SSL_CTX_set_default_verify_paths.
    - Pinning: on such an SSL_CTX call SSL_CTX_set_verify(context, SSL_VERIFY_PEER, pin), too. OpenSSL then calls
-     pin(good, store) for each certificate. Return good; but for the server's own (X509_STORE_CTX_get_error_depth(store)
-     is 0) return 0 unless you know the X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store).
+     pin(good, store) for each certificate. Return 0 for the server's own (X509_STORE_CTX_get_error_depth(store) is 0)
+     if you do not know the X509_pubkey_digest of X509_STORE_CTX_get_current_cert(store); otherwise return good.
    - SOCKS5: set unix_path to a tunnel's socket (ssh -L), or dial the proxy with a transport that speaks RFC 1928. */
 
 /* Connects to "ws://host:port/path?query" or "wss://..." (or http:, https:), and waits until the connection is open or
@@ -1112,9 +1112,9 @@ WS_API void ws_free(ws_conn *conn);
 
 /* Connects within a loop, and returns at once. on_open and later on_close follow, or on_error. The connection is freed
    after that, unless reconnect_ms is set: then it reconnects, with the same ws_conn and ws_id, until you call ws_close
-   or ws_drop, even between two attempts. It gives up if url or config made the first attempt fail. In on_error (not in
-   on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied. NULL: url or
-   handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
+   or ws_drop, even between two attempts. If the first attempt failed because of url or config, no other follows. In
+   on_error (not in on_close) ws_state is WS_CONNECTING if another attempt follows. url, handler and config are copied.
+   NULL: url or handler is NULL, no memory, or the loop is ending; ws_loop_error_text says which. */
 WS_API ws_conn *ws_dial(ws_loop *loop, const char *url, const ws_handler *handler, const ws_client_config *config);
 
 /* The response to a client; valid until its next attempt. ws_status is 0 if none came. ws_header: the first header of
@@ -1138,8 +1138,8 @@ typedef enum ws_json_type {
     WS_JSON_NULL, WS_JSON_BOOL, WS_JSON_NUMBER, WS_JSON_STRING, WS_JSON_ARRAY, WS_JSON_OBJECT
 } ws_json_type;
 
-/* A value: a slice of a text that is known to be valid JSON. It is valid as long as that text. Only ws_json_parse,
-   ws_json_parse_deep, ws_json_index, ws_json_find and the calls that take a ws_json make one. */
+/* A value: a slice of a text that is known to be valid JSON, valid as long as that text. Take values only from
+   ws_json_parse, ws_json_parse_deep, ws_json_index, ws_json_find and the calls that take a ws_json. */
 typedef struct ws_json {
     const char *data; /* the value as written in the text; a string with its quotes */
     size_t size;
@@ -1152,8 +1152,8 @@ typedef struct ws_json {
 WS_API bool ws_json_valid(const void *text, size_t size);
 /* Validates a text and returns its value; a type below WS_JSON_NULL means an error. One pass, no allocation. */
 WS_API ws_json ws_json_parse(const void *text, size_t size);
-/* The same for deeper nesting: each word in `nesting` allows 64 more levels, so uint64_t nesting[15] allows 1,024. Only
-   this call uses the words. Read the result with ws_json_get and the calls below it. */
+/* Like ws_json_parse, for deeper nesting: each word in `nesting` allows 64 more levels, so uint64_t nesting[15] allows
+   1,024. Only this call uses the words. Read the result with ws_json_get and the calls below it. */
 WS_API ws_json ws_json_parse_deep(const void *text, size_t size, uint64_t *nesting, size_t words);
 /* Like ws_json_parse, but builds an index in your memory, so that later calls do not read the text again: parsing and
    visiting every value then takes 0.3 to 0.75 of the time. The words must live as long as the values. A number, string,
@@ -1277,7 +1277,7 @@ typedef struct wsi_buffer {
 typedef struct wsi_memory {
     ws_allocator allocator;
     size_t used, limit;
-    size_t peak; /* the largest that used has been */
+    size_t peak; /* the highest value of used so far */
 } wsi_memory;
 
 typedef ws_slice wsi_slice;
@@ -1291,8 +1291,8 @@ typedef struct wsi_request { /* slices of the head */
     wsi_size content_length;
     bool keep_alive, chunked, expects_continue, connection_upgrade, extensions;
 #endif
-    bool http11, upgrade; /* upgrade: it asks for a WebSocket */
-    int16_t status;       /* for refusing the handshake; 0: it is valid */
+    bool http11, upgrade; /* upgrade: the request asks for a WebSocket */
+    int16_t status;       /* the status that refuses the handshake; 0: the handshake is valid */
 } wsi_request;
 
 #ifndef WS_NO_DEFLATE
@@ -1334,7 +1334,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     const ws_deflate_config *deflate; /* client: to offer; NULL: none */
 #endif
 #ifndef WS_NO_SERVER
-    wsi_request request; /* the pending one */
+    wsi_request request; /* the pending request */
     const char *origins;
 #ifndef WS_NO_NET
     const char *(*date)(struct wsi_env *env); /* the line "Date: ..." or ""; NULL: no clock */
@@ -1362,7 +1362,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
 #define WSI_ADVICE(text) text
 #define WSI_BIT : 1
 #endif
-#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* no add-on calls these functions */
+#if defined(WS_NO_HTTP) && defined(WS_NO_FORWARD) && defined(WS_NO_TLS) /* no add-on sets `calls` */
 #define WSI_ADD_ON(calls) (0 ? (calls) : NULL)
 #else
 #define WSI_ADD_ON(calls) (calls)
@@ -1469,7 +1469,7 @@ struct ws_engine {
 /* Some projects enable these warnings, which find nothing useful here. */
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpragmas" /* gcc 5 does not know all of these */
+#pragma GCC diagnostic ignored "-Wpragmas" /* gcc 5 does not know all of the warnings below */
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 #pragma GCC diagnostic ignored "-Wnull-dereference"
@@ -15457,7 +15457,7 @@ static ws_error wsi_forward_start(ws_server *server, const ws_server_config *con
         return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "proxies: \"%.*s\" is neither a numeric address, a range "
                               "such as 10.0.0.0/8, nor the word unix", wsi_reason_shows(wrong), wrong.data);
     if ((config->proxy_protocol || config->forwarded) && !config->proxies)
-        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s needs proxies, which may send its header",
+        return wsi_reason_set(&loop->why, WS_ERROR_ARGUMENT, "%s needs proxies: those that may send its header",
                               config->forwarded ? "forwarded" : "proxy_protocol");
     if (error || !(config->proxies || server->bounds))
         return error;
@@ -18816,7 +18816,7 @@ static const char *wsi_trace_why(const wsi_request *request, int status) {
     case 431: return "its head is larger than limits.head";
     case 500: return "the program gave no answer, or one that cannot be sent, or a file cannot be read";
     case 501: return "Transfer-Encoding is not chunked alone";
-    case 503: return "no memory, a limit of its address, the server is ending, or no answer came in time";
+    case 503: return "no memory is left, its address reached a limit, the server is ending, or no answer came in time";
     default: return "";
     }
 }
@@ -19084,7 +19084,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    Connections that ended without a reason
    - A loop that runs late (a slow callback, a stopped process, a signal) serves what has arrived before it checks any
      deadline or fires a timer. A time limit that starts in a slow callback counts from the call that starts it.
-   - A peer that keeps reading what is queued for it is not dropped, however slow it is (but on Windows it may be).
+   - A peer that keeps reading what is queued for it is not dropped, however slow it is (except on Windows).
    - on_drain is called once after ws_buffered returned more than 0, or a send, part, ping or broadcast failed but may
      succeed later. The loop `while (ws_buffered(conn) < N) ...` in on_open and on_drain never stalls. ws_buffered does
      not count broadcasts that wait for the end of a message in parts.
@@ -19099,7 +19099,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      ws_listen refuses an invalid list; a 403 says what was compared.
    - Handlers of POST, PUT, PATCH and DELETE refuse pages of other origins; ws_http_from lets a route accept them.
    - Every HTTP response has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
-   - A query pair that cannot be decoded no longer causes a 400: it is absent, and ws_request_raw_query has its text.
+   - A query pair that cannot be decoded no longer causes a 400: it counts as absent. New: ws_request_raw_query.
    - A 426 has one Connection field, and its body says that the address is a WebSocket.
    - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, or 405 with WS_NO_HTTP. Unknown
      transfer codings get 501.
@@ -19128,7 +19128,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      set Forwarded (RFC 7239) instead.
    - A loop moves to epoll or kqueue at descriptor 32, not at FD_SETSIZE, so idle connections do not slow messages down.
    - New: ws_loop_descriptor and ws_loop_timeout run a loop inside epoll, kqueue, libuv or GLib. WS_ASSERT also notices
-     a foreign thread while such a loop waits.
+     calls from a foreign thread while your own loop waits.
    - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, even if X-Forwarded-For or PROXY names it. "::"
      accepts IPv4 as well, whatever the system's default is.
    - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
@@ -19151,8 +19151,8 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      removed from URLs. A user name with %3A is refused.
    What is compiled
    - New: switches that leave out parts (CONFIG lists them), and WS_MINIMAL, which leaves out nearly all. All files of
-     a program need the same switches. `make slim` writes a header without the parts of some switches.
-   - AVX2, AVX-512 and SHA instructions are used if the processor has them, unless WS_NO_DISPATCH is defined.
+     a program need the same switches. `make slim` writes a ws.h without the parts that you name.
+   - AVX2, AVX-512 and SHA instructions are used if the processor has them, but not with WS_NO_DISPATCH.
    - New for firmware: WS_SMALL, small code instead of fast code; WS_NO_ALLOC, no allocator; WS_ENGINE_MEMORY and
      ws_engine_config.output_size, sizes of an engine's input and output; `make firmware`, which runs it in an emulator.
    - New: Windows, tested under wine. ws_socket, a descriptor's type, is SOCKET there. Numbers of ws_error have changed.
@@ -19161,7 +19161,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      reads requests of up to 751 bytes. With WS_NO_NET, ws_limits has no body, answer_ms or rooms.
    - ws.h compiles after any system header, or stops with one #error that says what to do. It is clean under the
      warnings of strict projects, and no name in it is a macro of Qt, windows.h, X11 or curses.
-   - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h. New: WS_VERSION_AT_LEAST and its like.
+   - 32-bit systems serve files of more than 2 GiB. tcc and musl compile ws.h. New: WS_VERSION_AT_LEAST.
    - `make install` writes a CMake package (ws::ws) as well as ws.pc, which requires openssl. New: `make uninstall`.
    - Errors name the route, page, handler, folder, file or session key that they are about. Errors about certificate
      files begin with the file's name and end with OpenSSL's reason.

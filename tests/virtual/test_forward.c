@@ -169,7 +169,7 @@ static void test_rfc7239(void) {
     CHECK_STR(forwarded(FORWARDED("for=1.2.3.4")), "own");
     NET_END();
     CHECK(!start(NULL, false, 0));
-    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("forwarded needs proxies, which may send its header"));
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("forwarded needs proxies: those that may send its header"));
     rfc7239 = false;
     NET_END();
     CHECK(start("127.0.0.1", false, 0)); /* what a proxy passes on, and does not set, counts for nothing */
@@ -235,7 +235,7 @@ static void test_ranges(void) {
         NET_END();
     }
     CHECK(!start(NULL, true, 0));
-    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxy_protocol needs proxies, which may send its header"));
+    CHECK_STR(ws_loop_error_text(net.loop), NET_DETAIL("proxy_protocol needs proxies: those that may send its header"));
     NET_END();
 }
 
