@@ -197,7 +197,7 @@
 #endif
 #endif
 
-#if defined(_WIN32) && !defined(WS_NO_NET) /* windows.h then declares all functions of Windows 7, but few macros */
+#if defined(_WIN32) && !defined(WS_NO_NET) /* make windows.h declare all functions of Windows 7, but few macros */
 #if !defined(_WIN32_WINNT)
 #define _WIN32_WINNT 0x0601
 #endif
@@ -285,7 +285,7 @@ typedef enum ws_error {
     WS_ERROR_CERTIFICATE, /* the peer's certificate cannot be trusted */
     WS_ERROR_NO_TLS,      /* a wss: URL or a certificate is given, but the program was built with WS_NO_TLS */
 #endif
-    WS_ERROR_FORMAT       /* a format string has an unknown conversion, or its result is not JSON */
+    WS_ERROR_FORMAT       /* a format string has an unknown conversion, or the result is not JSON */
 } ws_error;
 
 /* One English sentence: what happened and what to do about it. Static, never NULL. */
@@ -645,7 +645,7 @@ typedef enum ws_slow {
 } ws_slow;
 
 /* Sets a room's policy. If it is set before anybody joins, it stays until the server ends or WS_SLOW_CLOSE is set; if
-   later, until the last member leaves. If peers choose names, call this after ws_join, or each name takes memory. */
+   later, until the last member leaves. If peers choose names, call it after ws_join, so empty rooms take no memory. */
 WS_API bool ws_room_slow(ws_server *server, const char *room, ws_slow policy);
 
 /* --- requests --------------------------------------------------------------------------- */
@@ -1005,7 +1005,7 @@ WS_API bool ws_set_cookie(ws_request *request, const char *name, const char *val
 
 /* Like ws_page, with the contents of a file, which this call reads once. It may also fail with FILE. */
 WS_API bool ws_page_file(ws_server *server, const char *pattern, const char *content_type, const char *file);
-/* Answers GET and HEAD on paths below prefix ("/" or "/static/") with files of a folder, which each request reads anew.
+/* Answers GET and HEAD on paths below prefix ("/" or "/static/") with files of a folder. Each request reads the file.
    Serves only regular files that are not hidden (".git") or behind a symbolic link, and index.html for a path that ends
    with '/'. Sends Last-Modified, and 304 for If-Modified-Since (RFC 9110 13.1.3). 404: not found; 403: no permission;
    503: no descriptor is left. Call it after you add the routes below prefix. false: FILE: there is no such folder. */
@@ -1349,7 +1349,7 @@ typedef struct wsi_env { /* shared by the engines of one server or client */
     char accept[28];     /* the Sec-WebSocket-Accept to expect */
 #endif
 #ifndef WS_NO_DEFLATE
-    wsi_agreed agreed; /* in the latest opening handshake */
+    wsi_agreed agreed; /* what the latest opening handshake agreed on */
 #endif
 } wsi_env;
 
@@ -1382,7 +1382,7 @@ typedef struct wsi_engine {
     bool ended WSI_BIT;  /* a message has ended since this flag was last read */
 #ifndef WS_NO_DEFLATE
     bool deflate WSI_BIT, more_output WSI_BIT; /* compression was agreed on; a full chunk is followed by more */
-    bool keep_in WSI_BIT, keep_out WSI_BIT; /* with context, as agreed */
+    bool keep_in WSI_BIT, keep_out WSI_BIT; /* as in wsi_agreed */
     int8_t level;
     uint8_t window_bits; /* in: the low four bits, out: the high four */
     uint16_t threshold;
@@ -19101,14 +19101,14 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - Every HTTP response has Date. New: ws_loop_config.wall_clock, the clock for Date and sessions.
    - A query pair that cannot be decoded no longer causes a 400: it counts as absent. New: ws_request_raw_query.
    - A 426 has one Connection field, and its body says that the address is a WebSocket.
-   - An absolute target replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, or 405 with WS_NO_HTTP. Unknown
-     transfer codings get 501.
+   - If the target is a whole URL, its authority replaces Host. GET and HEAD may have a body. OPTIONS * gets 204, or 405
+     with WS_NO_HTTP. Unknown transfer codings get 501.
    - Empty Sec-WebSocket-Extensions, -Protocol and Expect lines count as absent; quoted pairs in parameters are decoded.
    - The answer to a close frame repeats its reason as well as its code.
    - ws_listen removes a Unix socket only if nobody listens on it; a server that ends removes only its own.
    - New: ws_listen_also: a server listens on more addresses, TCP and Unix, plain and TLS. ws_port_at: their ports.
-   - New: ws_server_config.descriptor, a listening socket of systemd or of a predecessor, which ws_hand_over hands over
-     without a refused connection; unix_mode, the permissions of a Unix socket.
+   - New: ws_server_config.descriptor, a listening socket that systemd or a predecessor (ws_hand_over) passes on, so no
+     connection is refused; unix_mode, the permissions of a Unix socket.
    - ws_files answers 403, 503 or 500 if a file cannot be opened. It sends no charset if a page or style sheet names
      one; ws_files_charset sets it for a folder. If there are several session cookies, the first valid one counts.
    - New: limits.rooms (1,000; WS_ERROR_ROOMS). New: ws_loop_config.max_unfinished (a quarter of max_memory), for data
@@ -19174,7 +19174,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
      equal configs share the loaded files, and reload changed ones. A client with a ws: URL loads none.
    - A certificate's CN never counts as a host name (RFC 9525). The system's own policy (MinProtocol) is not lowered.
    JSON and the engine
-   - New: ws_json_index, for a text of which all values are visited, or some more than once. ws_json has one more field.
+   - New: ws_json_index, for visiting all values of a text, or some of them repeatedly. ws_json has one more field.
      ws_json_next is an inline function, which calls ws_json_next_of.
    - New: ws_json_parse_deep, ws_json_as_unsigned, ws_json_unsigned, ws_slice_unsigned.
    - If ws_engine_init fails, every call still accepts the engine, and ws_engine_error says why. In fixed memory, pongs
