@@ -3609,9 +3609,7 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
 static bool wsi_frame_is_long(size_t size) { return (void)size, false; }
 static uint64_t wsi_frame_mask_long(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, uint64_t last,
                                     bool watch) {
-    uint64_t seen = 0;
-    wsi_frame_wide(to, from, size, word, last, watch ? &seen : NULL);
-    return seen;
+    return (void)watch, wsi_frame_mask_wides(to, from, size, word, last);
 }
 #else
 WSI_FRAME_WIDE(WSI_AVX512, wsi_wide_64, wsi_frame_avx512)
@@ -6156,7 +6154,6 @@ static bool wsi_inflate_build_both(wsi_inflate *z) {
                                                 WSI_INFLATE_WRONG, WSI_INFLATE_WRONG};
     static const wsi_inflate_alphabet literal = {256, WSI_INFLATE_LITERAL_BITS, lengths, extra};
     static const wsi_inflate_alphabet distance = {0, WSI_INFLATE_DISTANCE_BITS, distances, distance_extra};
-    z->state = WSI_INFLATE_SYMBOL;
     return wsi_inflate_build(z->literals, z->lengths, z->literal_codes, &literal)
            && wsi_inflate_build(z->distances, z->lengths + z->literal_codes, z->distance_codes, &distance);
 }
@@ -6173,7 +6170,6 @@ static void wsi_inflate_fix(wsi_inflate *z) {
         z->distance_codes = 32;
         z->fixed = wsi_inflate_build_both(z);
     }
-    z->state = WSI_INFLATE_SYMBOL;
 }
 
 static wsi_inflate_result wsi_inflate_head(wsi_inflate *z) {
@@ -6183,7 +6179,7 @@ static wsi_inflate_result wsi_inflate_head(wsi_inflate *z) {
     uint32_t type = wsi_inflate_take(&z->source, 2);
     if (type == 3)
         return WSI_INFLATE_BAD;
-    z->state = type ? WSI_INFLATE_COUNTS : WSI_INFLATE_SIZES;
+    z->state = type == 0 ? WSI_INFLATE_SIZES : type == 1 ? WSI_INFLATE_SYMBOL : WSI_INFLATE_COUNTS;
     if (type == 1)
         wsi_inflate_fix(z);
     if (type == 0) {
@@ -6287,6 +6283,7 @@ static wsi_inflate_result wsi_inflate_lengths(wsi_inflate *z) {
     }
     if (!z->lengths[256]) /* without it the block could not end */
         return WSI_INFLATE_BAD;
+    z->state = WSI_INFLATE_SYMBOL;
     return wsi_inflate_build_both(z) ? WSI_INFLATE_NEXT : WSI_INFLATE_BAD;
 }
 
@@ -9903,21 +9900,17 @@ static bool wsi_kernel_set(wsi_poll *poll, wsi_source *source, unsigned interest
     int descriptor = source->link.descriptor;
     if (descriptor < 0)
         return false;
-    if (!interest)
-        wsi_kernel_drop_events(poll, source);
     if (descriptor < FD_SETSIZE && poll->sources[descriptor] == source)
         return wsi_select_set(poll, source, interest);
     if (descriptor > poll->most)
         poll->most = descriptor;
-    if (wsi_kernel_control(poll->descriptor, source, interest)) {
-        source->link.interest = (uint8_t)interest;
+    bool good = wsi_kernel_control(poll->descriptor, source, interest);
+    if (!good && wsi_kernel_is_file(descriptor) && wsi_select_set(poll, source, interest))
         return true;
-    }
-    if (wsi_kernel_is_file(descriptor) && wsi_select_set(poll, source, interest))
-        return true;
-    wsi_kernel_drop_events(poll, source);
-    source->link.interest = WS_NONE;
-    return false;
+    source->link.interest = good ? (uint8_t)interest : (uint8_t)WS_NONE;
+    if (!source->link.interest)
+        wsi_kernel_drop_events(poll, source);
+    return good;
 }
 
 static int wsi_kernel_wait(wsi_poll *poll, uint64_t milliseconds) {
