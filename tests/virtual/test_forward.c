@@ -113,6 +113,7 @@ static void test_trusted(void) {
     CHECK_STR(forwarded(FOR("10.1.1.1")), "10.1.1.1"); /* all are trusted: the first one counts */
     CHECK_STR(forwarded(FOR("1.2.3.4, unknown, 10.0.0.7")), "10.0.0.7");
     CHECK_STR(forwarded(FOR("unknown")), "own");
+    CHECK_STR(forwarded(FOR("1.2.3.4") FOR("unknown")), "own");
     CHECK_STR(forwarded(FOR("")), "own");
     CHECK_STR(forwarded(FOR("1.2.3.4,, 10.0.0.1")), "10.0.0.1");
     CHECK_STR(forwarded(FOR("1.2.3.4, 1.2.3")), "own");
@@ -153,6 +154,8 @@ static void test_rfc7239(void) {
         {FORWARDED("for=1.2.3.4 by=1"), "own"}, {FORWARDED("for=\"1.2.3.4"), "own"},
         {FORWARDED("for=1.2.3.4;host=\"a\";for=6.6.6.6;x=\"\""), "own"}, /* Host, quoted without a backslash */
         {FORWARDED("for=1.2.3.4\""), "own"},
+        {FORWARDED("\"for\"=1.2.3.4"), "own"}, {FORWARDED("=x;for=1.2.3.4"), "own"},
+        {FORWARDED("by xy;for=1.2.3.4"), "own"}, {FORWARDED("for=1.2.3.4") FORWARDED("for=unknown"), "own"},
         {FORWARDED("for=1.2.3.4;by"), "own"}, {FORWARDED(";by=x;;"), "own"},
         {FORWARDED("for=\"1.2.3.4:99999\""), "own"}, {FORWARDED("for=\"\""), "own"}, {FORWARDED("xfor=1.2.3.4"), "own"},
     };
@@ -211,7 +214,9 @@ static void test_ranges(void) {
         {"10.0.0.0/8", "::ffff:10.1.1.1", true}, {"10.0.0.0/8", "::10.1.1.1", false}, {"1.2.3.4/32", "1.2.3.5", false},
         {"1.2.3.4/0", "9.9.9.9", true}, {"fd00::1/127", "fd00::", true}, {"fd00::1/127", "fd00::2", false},
         {"fd00::/8,10.0.0.0/8", "10.0.0.1", true}, {"10.0.0.0/8, fd00::/8", "fd00::1", true},
-        {"unix", "127.0.0.1", false}, {"64:ff9b::/96", "10.0.0.1", false}, {"0.0.0.0/0", "fd00::1", false},
+        {"160.0.0.0/3", "32.0.0.1", false}, {"160.0.0.0/3", "191.0.0.1", true}, {"::2", "::3", false},
+        {"::3", "::3", true}, {"1.2.3.4/32", "1.2.3.4", true}, {"unix", "127.0.0.1", false},
+        {"64:ff9b::/96", "10.0.0.1", false}, {"0.0.0.0/0", "fd00::1", false},
     };
     static const char *const bad[] = {"x", "1.2.3", "1.2.3.4/33", "::1/129", "1.2.3.4/", "1.2.3.4/-1", "1.2.3.4/8x",
                                       "localhost", "10.0.0.0/8 ::1", "[::1]"};
@@ -314,6 +319,8 @@ static void test_protocol(void) {
     NET_END();
 }
 
+#define LONGEST "[0000:0000:0000:0000:0000:ffff:255.255.255.255]:"
+
 /* Complete headers with missing or wrong parts. */
 static void test_malformed(void) {
     static const struct { const char *line; bool good; } lines[] = {
@@ -329,9 +336,126 @@ static void test_malformed(void) {
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         test_equal(wsi_forward_line(wsi_text_z(lines[i].line), text, sizeof text), lines[i].good, lines[i].line,
                    __FILE__, __LINE__);
+    CHECK(wsi_forward_address(wsi_text("1.2.3.4:80::", 10), address));
+    CHECK(!wsi_forward_address(wsi_text_z("[::1"), address));
+    CHECK(wsi_forward_address(wsi_text_z("1::"), address));
+    (void)snprintf(digits, sizeof digits, LONGEST "%016d", 80);
+    CHECK(!wsi_forward_address(wsi_text(digits, 64), address)); /* which wsi_forward_put has no room for */
+    (void)snprintf(digits, sizeof digits, LONGEST "%015d", 80);
+    CHECK(wsi_forward_address(wsi_text(digits, 63), address));
     memset(digits, '1', sizeof digits);
     CHECK(!wsi_forward_address(wsi_text(digits, 64), address) && !wsi_forward_address(wsi_text(digits, 63), address));
     CHECK(!wsi_forward_address(wsi_text(NULL, 0), address));
+}
+
+/* A header begins: what its first bytes say, one by one. */
+static void test_scan(void) {
+    uint8_t data[WSI_FORWARD_MAX + 2];
+    if (!test_begin("PROXY headers: complete, incomplete, or none at all, at every size"))
+        return;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        memcpy(data, good[i].data, good[i].size);
+        data[good[i].size] = 'x'; /* what follows is not looked at */
+        for (size_t size = 1; size <= good[i].size + 1; size++)
+            CHECK_EQ(wsi_forward_scan(data, size), size < good[i].size ? 0 : (long long)good[i].size);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        size_t signature = i ? 12 : 6;
+        for (size_t wrong = 0; wrong < signature; wrong++) {
+            memcpy(data, i ? V2 : "PROXY ", signature);
+            data[wrong] ^= 0x80;
+            CHECK_EQ(wsi_forward_scan(data, wrong + 1), WSI_FORWARD_BAD);
+            CHECK_EQ(wsi_forward_scan(data, signature), WSI_FORWARD_BAD);
+            if (wrong)
+                CHECK_EQ(wsi_forward_scan(data, wrong), 0);
+        }
+    }
+    memset(data, ' ', sizeof data);
+    memcpy(data, "PROXY", 5);
+    CHECK_EQ(wsi_forward_scan(data, 106), 0); /* the longest line has 107 bytes */
+    CHECK_EQ(wsi_forward_scan(data, 107), WSI_FORWARD_BAD);
+    memcpy(data + 105, "\r\n", 2);
+    CHECK_EQ(wsi_forward_scan(data, 107), 107);
+    CHECK_EQ(wsi_forward_scan(data, 108), 107);
+    memcpy(data + 105, " \r\n", 3);
+    CHECK_EQ(wsi_forward_scan(data, 108), WSI_FORWARD_BAD);
+    memcpy(data, V2 "\x21\x11", 14);
+    for (size_t more = 0; more < 2; more++) {
+        size_t size = WSI_FORWARD_MAX - 16 + more;
+        data[14] = (uint8_t)(size >> 8);
+        data[15] = (uint8_t)size;
+        CHECK_EQ(wsi_forward_scan(data, 15), 0);
+        CHECK_EQ(wsi_forward_scan(data, 16), more ? WSI_FORWARD_BAD : 0);
+        CHECK_EQ(wsi_forward_scan(data, WSI_FORWARD_MAX), more ? WSI_FORWARD_BAD : WSI_FORWARD_MAX);
+    }
+}
+
+static void test_binary(void) {
+    static const struct { uint8_t command, family; size_t size; bool good; } cases[] = {
+        {0x20, 0x00, 16, true}, {0x20, 0x11, 16, true}, {0x22, 0x00, 16, false}, {0x2f, 0x00, 16, false},
+        {0x10, 0x00, 16, false}, {0x30, 0x00, 16, false}, {0x21, 0x00, 16, true}, {0x21, 0x12, 16, true},
+        {0x21, 0x32, 16, true}, {0x21, 0x13, 16, false}, {0x21, 0x41, 16, false}, {0x21, 0x11, 28, true},
+        {0x21, 0x11, 27, false}, {0x21, 0x11, 16, false}, {0x21, 0x21, 52, true}, {0x21, 0x21, 51, false},
+        {0x21, 0x21, 28, false}, {0x21, 0x21, 16, false},
+    };
+    if (!test_begin("PROXY 2: commands, families, and sizes that hold no address"))
+        return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t data[52] = V2;
+        char text[64] = "";
+        data[12] = cases[i].command;
+        data[13] = cases[i].family;
+        test_equal(wsi_forward_binary(data, cases[i].size, text, sizeof text), cases[i].good, "whether it is valid",
+                   __FILE__, (int)i);
+        CHECK_EQ(text[0] != 0, cases[i].good && cases[i].size > 16);
+    }
+}
+
+/* A proxy on the same machine, and what the addresses before it say. */
+static void test_walk(void) {
+    static ws_server server;
+    wsi_forward_peer who;
+    wsi_slice client = wsi_text(NULL, 0);
+    if (!test_begin("behind a Unix socket that is trusted, the address that its proxy names is not"))
+        return;
+    server.proxies = (char *)(uintptr_t)"unix";
+    memset(&who, 0, sizeof who);
+    who.local = true;
+    CHECK(!wsi_forward_walk(&server, wsi_text_z("6.6.6.6, 1.2.3.4"), &who, &client));
+    CHECK(wsi_text_is(client, "1.2.3.4") && !who.local);
+}
+
+/* The state of a connection whose header is wrong, or has just come to its end. */
+static void test_header_ends(void) {
+    if (!test_begin("PROXY: a wrong header ends the connection; after a right one the last byte alone starts it"))
+        return;
+    CHECK(start("127.0.0.1", true, 0));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        peer *p = net_connect();
+        (void)peer_send(p, bad[i].data, bad[i].size);
+        net_settle();
+        bool waits = wsi_forward_scan((const uint8_t *)bad[i].data, bad[i].size) == 0;
+        test_equal(p->ended, !waits, bad[i].data, __FILE__, __LINE__);
+        peer_close(p);
+        net_settle();
+        bytes_free(&p->in);
+        net.peer_count--;
+    }
+    CHECK_EQ(net.loop->conn_count, 0);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        peer *p = net_connect();
+        (void)peer_send(p, good[i].data, good[i].size - 1);
+        net_settle();
+        CHECK(net.loop->conn_count == 1 && net.server->endpoint.conns->source.link.kind == WSI_KIND_HEADER);
+        (void)peer_send(p, good[i].data + good[i].size - 1, 1);
+        net_settle();
+        CHECK(net.loop->conn_count == 1 && net.server->endpoint.conns->source.link.kind != WSI_KIND_HEADER);
+        peer_close(p);
+        net_settle();
+        bytes_free(&p->in);
+        net.peer_count--;
+    }
+    NET_END();
 }
 
 #define SECURE "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" \
@@ -442,6 +566,10 @@ int main(int argc, char **argv) {
     test_ranges();
     test_protocol();
     test_malformed();
+    test_scan();
+    test_binary();
+    test_walk();
+    test_header_ends();
     test_origins();
     test_origins_rfc7239();
     test_pieces();
