@@ -438,8 +438,8 @@ def title():
     """The figures in ws.h's first comment are true, and not much larger than what was measured."""
     with open("ws.h", encoding="utf-8") as file:
         said = re.search(r"\n   FIRMWARE .*?\n\n", file.read(), re.S).group()
-    for name, words in (("m4", "as a server"), ("m4-client", "as a client"), ("m4-both", "with both roles"),
-                        ("m4-fast", "without WS_SMALL"), ("ram", "beside its memory"), ("stack", "of stack")):
+    for name, words in (("m4", "of flash as a server"), ("m4-client", "as a client"), ("m4-both", "with both roles"),
+                        ("m4-fast", "without WS_SMALL"), ("ram", "of RAM besides"), ("stack", "of stack")):
         figure = int(re.search(r"([\d,]+) (?:bytes )?" + words, said).group(1).replace(",", ""))
         if name in found:
             expect(f"ws.h says {figure} {words}", found[name] <= figure <= found[name] * 1.05 + 40, found[name])
