@@ -1033,9 +1033,9 @@ WS_API bool ws_sessions(ws_server *server, const ws_session_config *config);
    is no session, or it was altered or has expired. Valid as long as the request, or until on_close returns. */
 WS_API ws_message ws_session(ws_request *request);
 WS_API ws_message ws_conn_session(const ws_conn *conn);
-/* Sets the session: ws_set_session(request, "{'user':%s}", name) adds its cookie to the response; see ws_json_print. At
-   most 3,000 bytes. format NULL: the browser deletes the cookie; an earlier copy of it stays valid until it expires.
-   false: ws_sessions was not called, the result is no JSON or too long, no memory, or already answered. */
+/* Sets the session: ws_set_session(request, "{'user':%s}", name) adds its cookie to the response; see ws_json_print. A
+   session has at most 3,000 bytes. format NULL: the browser deletes the cookie; earlier copies stay valid until they
+   expire. false: ws_sessions was not called, the result is no JSON or too long, no memory, or already answered. */
 WS_API bool ws_set_session(ws_request *request, const char *format, ...) WS_PRINTF(2, 3);
 #endif /* WS_NO_JSON */
 #endif /* WS_NO_HTTP */
@@ -19125,7 +19125,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config) {
    - An IPv4 peer that connects to "::" is reported as 127.0.0.1:5000, even if X-Forwarded-For or PROXY names it. "::"
      accepts IPv4 as well, whatever the system's default is.
    - New: ws_loop_config.max_spare, for memory that a loop keeps under load: a larger receive buffer, and large blocks.
-   - After 1 MiB of decompressed data it is other connections' turn, because what one read decompresses to may be 67 MB.
+   - After 1 MiB of decompressed data, other connections get their turn, because one read may decompress to 67 MB.
    Clients
    - Pauses before a reconnect grow until a connection has lasted stable_ms (10 s). After 1008 or 4xx the longest pause
      follows (see reconnect_max_ms).

@@ -89,7 +89,7 @@ static int tests(void) {
     ws_test_wait(ann, 60000); /* at once: the clock is virtual */
     check(says(ann, "sold", 100) && says(bob, "sold", 100), "the auction ends after a minute");
     ws_send_json(bob, "{'bid':200}");
-    check(complains(bob), "a late bid is too late");
+    check(complains(bob), "a bid after the end is refused");
 
     ws_send_text(bob, "nonsense");
     check(!ws_receive_within(bob, &(ws_message){0}, 1000) && ws_closed(bob).code == WS_CLOSE_UNSUPPORTED,
