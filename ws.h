@@ -17264,10 +17264,9 @@ typedef struct wsi_client {
     bool moved;              /* before_reconnect set another server's url, but no headers */
     bool redirected, lookup_queued;
     bool refused;            /* the server refused, and the body of its answer is arriving */
-    bool stopped;            /* blocking: ws_stop was called, and no call has reported it yet */
     bool rejected;           /* the next pause is the longest, because of a 4xx */
     wsi_reason why;
-    void (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: runs one round */
+    bool (*wait)(struct wsi_client *client, uint32_t milliseconds); /* blocking: see wsi_blocking_round */
 } wsi_client;
 
 static wsi_client *wsi_client_of(const ws_conn *conn) { return (wsi_client *)(void *)wsi_conn_endpoint(conn); }
@@ -18323,25 +18322,16 @@ WS_API const char *ws_body(const ws_conn *conn) {
    The blocking calls. Calls HEADS, MESSAGES, LOOP, QUEUE, TRANSPORT, SEND, RECEIVE, LIFE, DIAL, CLIENT.
 */
 
-/* Runs one round. ws_stop ends a connection that is not open; if it is open, ws_stop ends only the call. */
-static void wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
+/* Runs one round. ws_stop ends a connection that is not open. false: it is open, and ws_stop ends only the call. */
+static bool wsi_blocking_round(wsi_client *client, uint32_t milliseconds) {
     ws_loop *loop = client->endpoint.loop;
     if (ws_run_once(loop, milliseconds) || loop->error)
-        return;
-    client->stopped = client->conn->engine.state == WSI_OPEN;
-    if (client->stopped)
-        return;
+        return true;
+    if (client->conn->engine.state == WSI_OPEN)
+        return wsi_engine_refuse(&client->conn->engine, WS_ERROR_STOPPED);
     wsi_client_fail(client, WS_ERROR_STOPPED);
     (void)ws_run_once(loop, 0);
-}
-
-/* Whether ws_stop ends this call. */
-static bool wsi_blocking_stopped(wsi_client *client) {
-    bool stopped = client->stopped;
-    client->stopped = false;
-    if (stopped)
-        (void)wsi_engine_refuse(&client->conn->engine, WS_ERROR_STOPPED);
-    return stopped;
+    return true;
 }
 
 /* Takes the next event from the input. false: there is none, and no input is left. */
@@ -18382,13 +18372,13 @@ static bool wsi_blocking_receive(wsi_client *client, ws_event *event, uint32_t m
             wsi_conn_flush(conn);
             return true;
         }
-        if (wsi_blocking_stopped(client))
-            return false;
         now = loop->clock(loop->clock_user);
         if (polls && (!loop->found || polls > WSI_POLLS))
             return wsi_engine_refuse(&conn->engine, WS_ERROR_TIMEOUT);
         polls += now >= end;
-        client->wait(client, conn->is_ending || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now));
+        uint32_t pause = conn->is_ending || now >= end ? 0 : end == UINT64_MAX ? WS_OFF : (uint32_t)(end - now);
+        if (!client->wait(client, pause))
+            return false;
     }
     return false;
 }
@@ -18398,16 +18388,14 @@ static bool wsi_blocking_sent(ws_conn *conn, bool closing) {
     wsi_client *client = wsi_client_of(conn);
     ws_event event;
     wsi_conn_flush(conn);
-    while (!closing && conn->blocked && !conn->is_ending && wsi_blocking_alive(client)) {
-        client->wait(client, WS_OFF);
-        if (wsi_blocking_stopped(client))
+    while (!closing && conn->blocked && !conn->is_ending && wsi_blocking_alive(client))
+        if (!client->wait(client, WS_OFF))
             return false;
-    }
     while (closing && wsi_blocking_alive(client))
         (void)wsi_blocking_receive(client, &event, WS_OFF);
     while (closing && (conn->source.link.session || conn->source.link.descriptor != WSI_NO_SOCKET)
            && !client->endpoint.loop->error)
-        client->wait(client, WS_OFF); /* until the transport is closed, close_ms at most */
+        (void)client->wait(client, WS_OFF); /* until the transport is closed, close_ms at most */
     return closing || !conn->broken;
 }
 
@@ -18445,7 +18433,7 @@ static ws_conn *wsi_blocking_open(wsi_client *client) {
     while (wsi_blocking_alive(client) && client->phase != WSI_PHASE_OPEN) {
         if (client->dialer.has_input && wsi_blocking_next(client, &event))
             break;
-        client->wait(client, conn->is_ending ? 0 : WS_OFF);
+        (void)client->wait(client, conn->is_ending ? 0 : WS_OFF); /* true, as the connection is not open yet */
     }
     return conn;
 }
@@ -18655,7 +18643,7 @@ static void wsi_test_advance(wsi_client *client, uint64_t until) {
         *now = to;
 }
 
-static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
+static bool wsi_test_round(wsi_client *client, uint32_t milliseconds) {
     wsi_test *test = wsi_test_of(client);
     if (test->loop && test->loop->busy) { /* inside a callback of the server's loop */
         wsi_client_fail(client, WS_ERROR_STATE);
@@ -18664,6 +18652,7 @@ static void wsi_test_round(wsi_client *client, uint32_t milliseconds) {
         wsi_test_advance(client, wsi_engine_due(wsi_test_clock(test), milliseconds));
         (void)wsi_test_step(client);
     }
+    return true;
 }
 
 static wsi_client *wsi_test_client(const ws_conn *conn) {

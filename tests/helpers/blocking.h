@@ -22,9 +22,9 @@ static inline ws_client_config blocking(void) {
 
 static uint32_t asked_ms; /* the longest wait that a call asked for since a test set this to 0 */
 
-static inline void note_wait(wsi_client *blocking_client, uint32_t wait_ms) {
+static inline bool note_wait(wsi_client *blocking_client, uint32_t wait_ms) {
     asked_ms = wait_ms > asked_ms ? wait_ms : asked_ms;
-    wsi_blocking_round(blocking_client, wait_ms);
+    return wsi_blocking_round(blocking_client, wait_ms);
 }
 
 /* Frees the connection, and checks that nothing of it is left. */

@@ -444,11 +444,11 @@ static uint64_t leaping_clock(void *user) {
     return net_clock(user);
 }
 
-static void blocking_wait(wsi_client *waiting, uint32_t milliseconds) {
+static bool blocking_wait(wsi_client *waiting, uint32_t milliseconds) {
     blocking.waits++;
     if (blocking.step)
         blocking.step();
-    wsi_blocking_round(waiting, milliseconds > 20 ? 20 : milliseconds);
+    return wsi_blocking_round(waiting, milliseconds > 20 ? 20 : milliseconds);
 }
 
 /* The second wait finds the server connected, some later one its request; then the answer waits for 10 s. */
