@@ -66,11 +66,12 @@ http {{
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
   map $http_forwarded $before {{ default "$http_forwarded, "; '' ''; }}
   map $http_upgrade $upgrade {{ default upgrade; '' close; }}
-  proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;
   server {{ listen 127.0.0.1:{x}; location / {{ proxy_pass http://{by_x};
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Host $http_host;
     proxy_set_header X-Forwarded-Proto $scheme; }} }}
   server {{ listen 127.0.0.1:{rfc}; location / {{ proxy_pass http://{by_rfc};
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade;
     proxy_set_header Forwarded '${{before}}for="$remote_addr:$remote_port";host="$http_host";proto=$scheme'; }} }}
 }}
 """
