@@ -77,8 +77,8 @@
      WS_NO_HTTP          no HTTP beside WebSockets: no handlers, bodies, forms, files, sessions
      WS_NO_JSON          no JSON, no HTML writer, and no sessions
      WS_NO_DEFLATE       no compression (permessage-deflate); its config fields stay, without effect
-     WS_NO_TLS           no TLS, and no need for OpenSSL. The config fields stay, but a server with a certificate, or a
-                         client with a wss: URL, fails with NO_TLS
+     WS_NO_TLS           no TLS, and no need for OpenSSL. The config fields stay, but a server that sets any of .tls, a
+                         client with a wss: URL, and sessions without .hmac fail with NO_TLS
      WS_LWIP             lwIP's sockets (lwip/sockets.h) instead of POSIX's; see the section LWIP. Implies WS_NO_TLS,
                          WS_NO_EPOLL, WS_NO_HTTP and WS_NO_FORWARD
      WS_NO_HOST          no ws_watch, ws_loop_descriptor, ws_loop_timeout, ws_loop_fds or ws_loop_dispatch
@@ -465,8 +465,8 @@ enum { WS_ENDED = -1, WS_FAILED = -2 };
 #ifndef WS_NO_TRANSPORT
 /* TLS for a server's port, or for a client's wss: URLs: version 1.2 or later (higher if the system's OpenSSL requires
    it), with ALPN http/1.1 and session tickets. Files and texts are PEM; a file takes precedence over a text. A server
-   loads them in the call that takes the config, a client when it starts to connect; failure is TLS. A reconnect reloads
-   changed files if they are usable. Equal configs are loaded once. OpenSSL's memory does not count in max_memory. */
+   loads them in the call that takes the config, a client before it connects to a wss: URL; failure is TLS. A reconnect
+   reloads changed files if they are usable. Equal configs are loaded once. OpenSSL's memory is not in max_memory. */
 typedef struct ws_tls_config {
     const char *cert_file, *key_file; /* your certificate with its chain; its private key (NULL: it is in cert_file) */
     const char *cert_pem, *key_pem;   /* certificate and key as texts in memory */
@@ -14931,7 +14931,7 @@ WS_API ws_socket ws_hand_over(ws_server *server, size_t index) {
 
 enum {
     WSI_BOUNDS_MS = 1000,     /* a second */
-    WSI_BOUNDS_BITS = 16,     /* times of rates are in milliseconds << WSI_BOUNDS_BITS, as a message may take less */
+    WSI_BOUNDS_BITS = 20,     /* times of rates are in milliseconds << WSI_BOUNDS_BITS, as a message may take less */
     WSI_BOUNDS_UNUSED = 4096  /* how many addresses without connections are kept */
 };
 
@@ -14939,12 +14939,12 @@ typedef struct wsi_bounded { /* an address with limits */
     wsi_chain chain;         /* first */
     uint8_t address[16];
     size_t count;            /* its open connections */
-    uint64_t paid;           /* of address_rate: see wsi_bounds_spend */
+    uint64_t paid;           /* the time of wsi_bounds_spend for address_rate */
 } wsi_bounded;
 
 typedef struct wsi_slot { /* what BOUNDS keeps of a connection */
     wsi_bounded *address;    /* NULL: the connection is not counted */
-    uint64_t messages, bytes; /* of the two rates: see wsi_bounds_spend */
+    uint64_t messages, bytes; /* the times of wsi_bounds_spend for message_rate and byte_rate */
 } wsi_slot;
 
 typedef struct wsi_bounds {
@@ -15205,7 +15205,7 @@ static wsi_slice wsi_forward_pop(wsi_slice *list) {
 
 /* The value of a parameter in an element of Forwarded (RFC 7239 4). Empty: it has none, or the element is malformed. */
 static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
-    wsi_slice none = wsi_text("", 0), found = none, name, value;
+    wsi_slice none = wsi_text("", 0), found = wsi_text(NULL, 0), name, value;
     while (element.size) {
         if (element.data[0] == ';') {
             element = wsi_text_trim(wsi_text(element.data + 1, element.size - 1));
@@ -15218,11 +15218,11 @@ static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
             return none;
         if (!wsi_text_is_nocase(name, known))
             continue;
-        if (found.size)
-            return none; /* no parameter may come twice */
+        if (found.data)
+            return none; /* it may not come twice */
         found = value;
     }
-    return found;
+    return found.data ? found : none;
 }
 
 /* Reads a line from its last address on: while the peer is trusted, the next address becomes the peer and *client.

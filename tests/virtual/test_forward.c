@@ -152,6 +152,7 @@ static void test_rfc7239(void) {
         {FORWARDED("1.2.3.4"), "own"}, {FORWARDED(""), "own"}, {FORWARDED("for"), "own"}, {FORWARDED("for="), "own"},
         {FORWARDED("=1.2.3.4"), "own"}, {FORWARDED("for=1.2.3.4:80"), "own"},
         {FORWARDED("for=1.2.3.4 by=1"), "own"}, {FORWARDED("for=\"1.2.3.4"), "own"},
+        {FORWARDED("for=\"\";for=1.2.3.4"), "own"},
         {FORWARDED("for=1.2.3.4;host=\"a\";for=6.6.6.6;x=\"\""), "own"}, /* Host, quoted without a backslash */
         {FORWARDED("for=1.2.3.4\""), "own"},
         {FORWARDED("\"for\"=1.2.3.4"), "own"}, {FORWARDED("=x;for=1.2.3.4"), "own"},
