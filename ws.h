@@ -463,7 +463,7 @@ enum { WS_NONE = 0, WS_READ = 1, WS_WRITE = 2 };
 enum { WS_ENDED = -1, WS_FAILED = -2 };
 
 #ifndef WS_NO_TRANSPORT
-/* TLS for a server's port, or for a client's wss: URLs: version 1.2 or later (higher if the system's OpenSSL requires
+/* TLS for a server's port, or for a client's wss: URLs: TLS 1.2 or later (higher if the system's OpenSSL requires
    it), with ALPN http/1.1 and session tickets. Files and texts are PEM; a file takes precedence over a text. A server
    loads them in the call that takes the config, a client before it connects to a wss: URL; failure is TLS. A reconnect
    reloads changed files if they are usable. Equal configs are loaded once. OpenSSL's memory is not in max_memory. */
@@ -792,7 +792,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all d
 /* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop: free it later. */
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
-WS_API const char *ws_loop_error_text(const ws_loop *loop); /* the same as a sentence that names the file or address */
+WS_API const char *ws_loop_error_text(const ws_loop *loop); /* that error in a sentence with the file or address */
 
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
    ws_page has failed or fails meanwhile, ws_run returns that error at once. Inside a callback: WS_ERROR_STATE. */
@@ -1418,7 +1418,7 @@ typedef struct wsi_codec { /* for compression, shared by a loop's connections */
     const struct wsi_engine *asking;     /* the engine that is allocating: it must not be closed to free memory */
     void (*turn_over)(struct wsi_engine *e); /* much was decompressed: it is other connections' turn. NULL: none */
 #ifndef WS_NO_DEFLATE
-    wsi_memory *memory, *arriving; /* arriving: for decompressed data */
+    wsi_memory *memory, *arriving; /* arriving: limited by max_unfinished; for decompressed data */
     struct wsi_decompressor *spare; /* one that is not in use, or NULL */
     struct wsi_deflate *compressor; /* for connections without context */
     wsi_buffer compressed;          /* the message that was compressed last */
@@ -2233,7 +2233,7 @@ WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. The first e is not: it is rotated back. */
+    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. The first e is not, so it gets 2 bits. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)
@@ -3949,7 +3949,7 @@ static void wsi_engine_status(wsi_engine *e, wsi_window *window, int status) {
 }
 #endif
 
-/* Sends a 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
+/* Refuses an Origin or Host: a 403 whose body says why, with at most 90 characters of each part, in printable ASCII. */
 WSI_RARE void wsi_engine_forbid(wsi_engine *e, wsi_window *window, const wsi_why *why) {
     char body[400] = "Forbidden: ";
     size_t size = strlen(body), i, k;
@@ -8296,7 +8296,7 @@ static ptrdiff_t wsi_platform_send_spans(int descriptor, const ws_span *spans, s
     return sendmsg(descriptor, &message, WSI_PLATFORM_SEND_FLAGS);
 }
 
-/* A pipe: a write of a post's size is atomic, thread-safe and async-signal-safe (POSIX, PIPE_BUF). */
+/* A pipe. Writing one wsi_post is atomic, thread-safe and async-signal-safe (POSIX, PIPE_BUF). */
 typedef struct wsi_mail {
     int in;
 } wsi_mail;
@@ -9679,8 +9679,8 @@ typedef struct wsi_poll {
     wsi_event events[WSI_POLL_EVENTS];
 #endif
     wsi_poll_bits reads, writes;             /* the descriptors that select waits for */
-    wsi_poll_bits ready_reads, ready_writes; /* those found ready that next has not returned yet */
-    unsigned cursor;                         /* the word that next checks; with lwIP the descriptor */
+    wsi_poll_bits ready_reads, ready_writes; /* ready, and not yet returned by wsi_poll_next */
+    unsigned cursor;                         /* the word that wsi_poll_next checks; with lwIP the descriptor */
     wsi_source *sources[WSI_POLL_SOCKETS];
 } wsi_poll;
 
@@ -9946,7 +9946,7 @@ static bool wsi_poll_open(wsi_poll *poll) {
 }
 
 /* Moves all sources from select to epoll or kqueue. false: errno says why, and all sources stay with select until
-   select is full. Events that next has not returned in this round come again in the next one. */
+   select is full. Events that wsi_poll_next has not returned in this round come again in the next one. */
 static bool wsi_poll_move(wsi_poll *poll) {
     int i, error, highest = poll->highest;
     bool done = wsi_poll_open(poll);
@@ -10106,7 +10106,7 @@ typedef struct wsi_user_timer { /* a timer of the program */
 enum { WSI_LOOKUPS = WSI_BRIEF ? 1 : 16 };
 
 typedef struct wsi_lookup { /* a name look-up in a thread; it may outlive the client that began it */
-    wsi_source source;      /* first member; while it is not polled, the look-up is free */
+    wsi_source source;      /* first member; not polled: this look-up is not in use */
     struct wsi_client *client; /* NULL: the client has ended */
 } wsi_lookup;
 #endif /* WS_NO_CLIENT */
@@ -11211,8 +11211,8 @@ static uint64_t wsi_conn_progress(const ws_conn *conn) {
     return now - (uint32_t)((uint32_t)now - conn->progress_at);
 }
 
-/* Records how many bytes the peer has acknowledged. true: more than last time. Bytes that the peer's system took at
-   once do not count: its program may never read them. */
+/* Records how many bytes the peer has acknowledged. true: more than last time. Without
+   pending bytes nothing is proven: the peer's system has them all, but its program may never read them. */
 WSI_RARE bool wsi_conn_measure(ws_conn *conn) {
     ws_socket descriptor = conn->source.link.descriptor;
     bool open = descriptor != WSI_NO_SOCKET;
@@ -11368,7 +11368,7 @@ WSI_RARE void wsi_node_copy(ws_loop *loop, wsi_node *node) {
 }
 
 /* Called when a socket becomes blocked. Drops all broadcasts of a WS_SLOW_LATEST room but the newest, even those sent
-   under an earlier policy, and copies small parts of shared blocks. */
+   under an earlier policy. Copies small parts of shared blocks, so that a slow peer does not keep the large blocks. */
 WSI_RARE void wsi_queue_compact(ws_conn *conn) {
     for (wsi_node *node = conn->queue.first, *next; node; node = next) {
         const wsi_droppable *droppable = node->droppable;
@@ -14983,7 +14983,7 @@ static wsi_slot *wsi_bounds_slot(const ws_conn *conn) {
 
 /* --- addresses --- */
 
-/* Frees an address without connections. all: even if its rate still counts what it used. */
+/* Frees an address without connections. all: even if recent connections still count in address_rate. */
 static void wsi_bounds_forget(ws_server *server, wsi_bounded *one, bool all) {
     if (!one->count && (all || one->paid <= server->endpoint.loop->now << WSI_BOUNDS_BITS))
         wsi_table_remove(wsi_server_memory(server), &server->bounds->addresses, &one->chain, sizeof *one);
@@ -15225,7 +15225,7 @@ static wsi_slice wsi_forward_value(wsi_slice element, const char *known) {
     return found.data ? found : none;
 }
 
-/* Reads a line from its last address on: while the peer is trusted, the next address becomes the peer and *client.
+/* Reads a line's addresses from last to first: while the peer is trusted, the next one becomes the peer and *client.
    true: the whole line was read, so the previous line is next. */
 static bool wsi_forward_walk(const ws_server *server, wsi_slice line, wsi_forward_peer *peer, wsi_slice *client) {
     while (line.size && wsi_forward_trusts(server->proxies, peer)) {
@@ -16336,7 +16336,7 @@ typedef struct wsi_tls { /* shared by all connections with one config; the `user
 #ifndef WS_NO_CLIENT
     struct wsi_tls *next;  /* in loop->tls */
     ws_tls_config config;  /* a client's config, with copies of its strings; zeros for a server */
-    uint64_t files;        /* the wsi_tls_files of the config when its files were read */
+    uint64_t files;        /* what wsi_tls_files returned when the files were read */
 #endif
 } wsi_tls;
 
@@ -16718,7 +16718,7 @@ static ptrdiff_t wsi_tls_result(ws_link *link) {
         return 0;
     }
     if ((SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) && !SSL_in_init(ssl))
-        return WS_ENDED; /* no fatal alert: after one SSL_in_init is true */
+        return WS_ENDED; /* close_notify; a fatal alert would leave SSL_in_init true */
     session->failed = true;
     session->code = session->ended ? 0 : (uint32_t)ERR_peek_last_error(); /* earlier errors may be the program's */
     ERR_clear_error();

@@ -594,6 +594,7 @@ static void test_reload_memory(void) {
     CHECK(endpoint.tls == before && transport.user == before && !wsi_reason_text(&why));
     loop->memory.limit = limit;
     wsi_tls_release(endpoint.tls);
+    wsi_tls_end(loop); /* which a loop does that had a client */
     ws_loop_free(loop);
 }
 
