@@ -523,7 +523,7 @@ typedef struct ws_handler {
     void (*on_error)(ws_conn *conn); /* client: an attempt to connect failed; see ws_last_error_text */
     const char *subprotocols; /* "chat, superchat", best first. A client offers all, a server picks the first offered */
     void *user;               /* the initial ws_user of each connection */
-    ws_deflate_config deflate; /* for a server; a client has ws_client_config.deflate */
+    ws_deflate_config deflate; /* for a server; a client has its own in its config */
     void (*on_pong)(ws_conn *conn, ws_message payload); /* a pong: to ws_ping, to limits.ping_ms, or unsolicited */
 } ws_handler;
 
@@ -1106,7 +1106,7 @@ WS_API ws_conn *ws_connect(const char *url, const ws_client_config *config);
 WS_API bool ws_receive(ws_conn *conn, ws_message *message);
 WS_API bool ws_receive_within(ws_conn *conn, ws_message *message, uint32_t milliseconds);
 
-/* Frees a connection of ws_connect or ws_test_connect; if it is open, closes it first, like ws_close with 1000. Has no
+/* Frees the connection of a blocking or test client; if it is open, closes it first, like ws_close with 1000. Has no
    effect on other connections, which belong to their loop. */
 WS_API void ws_free(ws_conn *conn);
 
@@ -3843,7 +3843,7 @@ WSI_RARE void wsi_engine_trace(wsi_engine *e, ws_trace_kind kind, int status, co
     e->env->tracer->report(e->env->tracer, e, kind, status, data, size);
 }
 #else
-#define WSI_TRACED(e) false /* ws_trace_kind is not declared, so WSI_TRACE must not use kind */
+#define WSI_TRACED(e) false /* no kind is declared, so WSI_TRACE must not use its kind */
 #define WSI_TRACE(e, kind, status, data, size) ((void)(e), (void)(status), (void)(data), (void)(size))
 #endif
 
