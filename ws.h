@@ -3540,23 +3540,23 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
     return seen < 0x80;
 }
 
-/* Defines the functions for registers of one type: a macro, because each type needs its own target. name##_blocks masks
-   four registers at a time, at least once. It loads the last four first. These may overlap the ones before, so no loop
-   is needed for a remainder. word: the key twice; last: the same, rotated for the last four registers. *high, unless
-   NULL, is ORed with the results. */
+/* Defines the functions for registers of one type: a macro, because each type needs its own target. Registers go by
+   address: clang 18 and later refuse those of AVX-512 as arguments. name##_blocks masks four registers at a time, at
+   least once. It loads the last four first. These may overlap the ones before, so no loop is needed for a remainder.
+   word: the key twice; last: the same, rotated for the last four. *high, unless NULL, is ORed with the results. */
 #define WSI_FRAME_WIDE(target, wide, name) \
     target WSI_INLINE void name##_get(wide *part, const uint8_t *from, const wide *key) { \
         memcpy(part, from, sizeof *part); \
         *part ^= *key; \
     } \
-    target WSI_INLINE void name##_put(uint8_t *to, wide part, wide *seen) { \
-        memcpy(to, &part, sizeof part); \
-        *seen |= part; \
+    target WSI_INLINE void name##_put(uint8_t *to, const wide *part, wide *seen) { \
+        memcpy(to, part, sizeof *part); \
+        *seen |= *part; \
     } \
     target WSI_INLINE void name##_part(uint8_t *to, const uint8_t *from, const wide *key, wide *seen) { \
         wide part; \
         name##_get(&part, from, key); \
-        name##_put(to, part, seen); \
+        name##_put(to, &part, seen); \
     } \
     target WSI_INLINE void name##_blocks(uint8_t *to, const uint8_t *from, size_t size, uint64_t word, \
                                          uint64_t last, uint64_t *high) { \
@@ -3575,10 +3575,10 @@ static bool wsi_frame_mask_few(uint8_t *to, const uint8_t *from, size_t size, co
             name##_part(to + i + 2 * PART, from + i + 2 * PART, &key, &seen); \
             name##_part(to + i + 3 * PART, from + i + 3 * PART, &key, &seen); \
         } \
-        name##_put(to + end, a, &seen); \
-        name##_put(to + end + PART, b, &seen); \
-        name##_put(to + end + 2 * PART, c, &seen); \
-        name##_put(to + end + 3 * PART, d, &seen); \
+        name##_put(to + end, &a, &seen); \
+        name##_put(to + end + PART, &b, &seen); \
+        name##_put(to + end + 2 * PART, &c, &seen); \
+        name##_put(to + end + 3 * PART, &d, &seen); \
         memcpy(words, &seen, PART); \
         for (i = 0; high && i < PART / 8; i++) \
             *high |= words[i]; \
@@ -3600,7 +3600,7 @@ WSI_INLINE uint64_t wsi_frame_mask_wides(uint8_t *to, const uint8_t *from, size_
     key = seen + word;
     for (size_t i = 0; size - i > WSI_WIDE; i += WSI_WIDE)
         wsi_frame_wide_part(to + i, from + i, &key, &seen);
-    wsi_frame_wide_put(to + size - WSI_WIDE, end, &seen);
+    wsi_frame_wide_put(to + size - WSI_WIDE, &end, &seen);
     return wsi_wide_fold(seen);
 }
 
