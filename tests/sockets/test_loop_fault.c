@@ -182,7 +182,7 @@ static void raw_frames(raw *r, const char *frames) {
 
 static void rooms_play(void) {
     raw *slow;
-    ws_id members[8];
+    ws_id members[8] = {0};
     kernel.send_room = kernel.receive_room = 8192;
     world.on_open = enter;
     world.on_message = repeat;
@@ -298,7 +298,7 @@ static void show(ws_request *asked, void *user) {
 }
 
 static void page(ws_request *asked, void *user) {
-    char peer[80];
+    char peer[80] = "";
     (void)user;
     (void)ws_request_peer(asked, peer, sizeof peer);
     (void)ws_reply_html(asked, 200, "<p>%s", peer);
