@@ -61,7 +61,7 @@
    switches: they change the sizes of structs.
 
      WS_IMPLEMENTATION   compiles the functions of ws.h into the source file that defines it
-     WS_API              what to write before each public function: static __attribute__((unused)); default: nothing
+     WS_API              text before each public function, such as static __attribute__((unused)); default: nothing
      WS_ASSERT(x)        checks for mistakes in your program (default: assert)
      WS_MINIMAL          the core with a server: every WS_NO_... except _NET, _SERVER, _ALLOC, _FAST and _TRANSPORT
      WS_SMALL            small code instead of fast code, for firmware, with the same protocol, limits and checks. Most
@@ -792,7 +792,7 @@ WS_API ws_loop *ws_loop_new(const ws_loop_config *config); /* config NULL: all d
 /* Ends servers, connections (with on_close) and timers. Inside a callback it only stops the loop: free it later. */
 WS_API void ws_loop_free(ws_loop *loop);
 WS_API ws_error ws_loop_error(const ws_loop *loop); /* the first failure. NULL: WS_ERROR_MEMORY */
-WS_API const char *ws_loop_error_text(const ws_loop *loop); /* that error in a sentence with the file or address */
+WS_API const char *ws_loop_error_text(const ws_loop *loop); /* this error as a sentence with the file or address */
 
 /* Runs until ws_stop, or until a ws_shutdown is complete. Returns WS_OK or the loop's error. If ws_listen, ws_route or
    ws_page has failed or fails meanwhile, ws_run returns that error at once. Inside a callback: WS_ERROR_STATE. */
@@ -2233,7 +2233,7 @@ WSI_SHA static bool wsi_sha1_block_sha(uint32_t hash[5], const uint32_t words[16
         w[i] = _mm_sha1msg2_epu32(_mm_sha1msg1_epu32(w[i - 4], w[i - 3]) ^ w[i - 2], w[i - 1]);
     first = _mm_set_epi32((int)hash[0], (int)hash[1], (int)hash[2], (int)hash[3]);
     v[0] = first;
-    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. The first e is not, so it gets 2 bits. */
+    /* sha1nexte rotates e by 30, because e is the a of four steps earlier. The first e is not: 2 bits undo that. */
     v[1] = _mm_set_epi32((int)wsi_sha1_rotate(hash[4], 2), 0, 0, 0);
     WSI_SHA1_GROUPS(v, w, 0)
     WSI_SHA1_GROUPS(v, w + 5, 1)

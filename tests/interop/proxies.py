@@ -295,6 +295,8 @@ async def connect():
 async def main():
     for function in (nginx, haproxy, forward, connect):
         await part(function)
+    if not websockets:
+        skip("no python3-websockets")
     if not with_tls():
         skip("wss: no openssl here, or built without")
 

@@ -181,6 +181,24 @@ static void test_slow_head(void) {
 
 #ifndef WS_NO_FORWARD
 
+/* Units of a rate that one call after the other spends at the same time; when the peer has to wait, and how long. */
+static void test_arithmetic(void) {
+    static const struct { uint32_t rate; uint64_t units; unsigned calls, wait; } cases[] = {
+        {1, 1, 1, 0}, {1, 1, 2, 1000}, {2, 1, 2, 0}, {2, 1, 3, 500}, {3, 1, 4, 334}, {1000, 1000, 1, 0},
+        {1000, 1001, 1, 1}, {1000, 1, 1001, 1}, {4294967295u, 4294967295u, 2, 1000}, {1000000, 3000000, 1, 2000},
+        {100000000, 60, 5000000, 2000}, /* 300 MB in messages of 60 bytes */
+    };
+    if (!test_begin("a rate counts what small messages use as exactly as what large ones use"))
+        return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t paid = 0, wait = 0, most = cases[i].wait;
+        for (unsigned k = 0; k < cases[i].calls; k++)
+            wait = wsi_bounds_spend(&paid, 1700000000000u, cases[i].rate, cases[i].units);
+        CHECK(wait <= most && wait + most / 500 >= most); /* 0.2 % */
+        CHECK(wsi_bounds_spend(&paid, 1700000000000u + wait, cases[i].rate, 0) == 0);
+    }
+}
+
 /* The status of a new connection's answer; it stays open after 101. more: header lines. */
 static int join(const char *more) {
     peer *p = net_connect();
@@ -631,6 +649,7 @@ static void test_origin_of_post(void) {
 #endif
 
 static void test_bounds(void) {
+    test_arithmetic();
     test_origin();
 #ifndef WS_NO_HTTP
     test_origin_of_post();

@@ -79,6 +79,14 @@ static const char *seen_with(const char *before, size_t size, const char *fields
     return text;
 }
 
+/* Ends the latest peer, and makes room for another. */
+static void leave(peer *p) {
+    peer_close(p);
+    net_settle();
+    bytes_free(&p->in);
+    net.peer_count--;
+}
+
 static const char *forwarded(const char *fields) { return seen_with("", 0, fields); }
 
 #define FOR(list) "X-Forwarded-For: " list "\r\n"
@@ -403,11 +411,12 @@ static void test_binary(void) {
         return;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t data[52] = V2;
-        char text[64] = "";
+        char text[64] = "", name[80];
+        (void)snprintf(name, sizeof name, "command %02x, family %02x, %u bytes", cases[i].command, cases[i].family,
+                       (unsigned)cases[i].size);
         data[12] = cases[i].command;
         data[13] = cases[i].family;
-        test_equal(wsi_forward_binary(data, cases[i].size, text, sizeof text), cases[i].good, "whether it is valid",
-                   __FILE__, (int)i);
+        test_equal(wsi_forward_binary(data, cases[i].size, text, sizeof text), cases[i].good, name, __FILE__, __LINE__);
         CHECK_EQ(text[0] != 0, cases[i].good && cases[i].size > 16);
     }
 }
@@ -419,7 +428,7 @@ static void test_walk(void) {
     wsi_slice client = wsi_text(NULL, 0);
     if (!test_begin("behind a Unix socket that is trusted, the address that its proxy names is not"))
         return;
-    server.proxies = (char *)(uintptr_t)"unix";
+    server.proxies = "unix";
     memset(&who, 0, sizeof who);
     who.local = true;
     CHECK(!wsi_forward_walk(&server, wsi_text_z("6.6.6.6, 1.2.3.4"), &who, &client));
@@ -437,10 +446,7 @@ static void test_header_ends(void) {
         net_settle();
         bool waits = wsi_forward_scan((const uint8_t *)bad[i].data, bad[i].size) == 0;
         test_equal(p->ended, !waits, bad[i].data, __FILE__, __LINE__);
-        peer_close(p);
-        net_settle();
-        bytes_free(&p->in);
-        net.peer_count--;
+        leave(p);
     }
     CHECK_EQ(net.loop->conn_count, 0);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -451,10 +457,7 @@ static void test_header_ends(void) {
         (void)peer_send(p, good[i].data + good[i].size - 1, 1);
         net_settle();
         CHECK(net.loop->conn_count == 1 && net.server->endpoint.conns->source.link.kind != WSI_KIND_HEADER);
-        peer_close(p);
-        net_settle();
-        bytes_free(&p->in);
-        net.peer_count--;
+        leave(p);
     }
     NET_END();
 }
@@ -525,10 +528,7 @@ static void test_pieces(void) {
             (void)peer_send(p, good[i].data + at, good[i].size - at);
             peer_text(p, "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n");
             CHECK_EQ(peer_status(p), 200);
-            peer_close(p);
-            net_settle();
-            bytes_free(&p->in);
-            net.peer_count--;
+            leave(p);
         }
     }
     NET_END();
